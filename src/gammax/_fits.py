@@ -1,0 +1,141 @@
+"""FITS with our errors: every reader of gammax opens files, finds HDUs and takes columns here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from gammax._paths import replace_file, resolve_path
+from gammax.errors import DataValueError, FileFormatError, SchemaError, UnitError
+from gammax.units import parse_unit
+
+_MAGIC = (b"SIMPLE", b"\x1f\x8b")
+
+
+@contextmanager
+def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
+    """Open a FITS file (plain or gzip, told by its first bytes and not by its suffix) for reading.
+
+    Raises
+    ------
+    FileFormatError : the file is missing, is a folder, or does not start as FITS does; damage found while reading.
+    """
+    path = resolve_path(path)
+    if not path.is_file():
+        raise FileFormatError("GX-FITS-001", "no such file", file=path, do="check the path and its base folder")
+    with path.open("rb") as stream:
+        head = stream.read(6)
+    if not head.startswith(_MAGIC):
+        raise FileFormatError(
+            "GX-FITS-002",
+            "not a FITS file",
+            file=path,
+            found=f"first bytes {head!r}",
+            expected="b'SIMPLE' or gzip",
+            do="was the download complete?",
+        )
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            yield hdus
+    except (OSError, EOFError, fits.VerifyError) as error:
+        raise FileFormatError("GX-FITS-003", f"damaged FITS file: {error}", file=path) from error
+
+
+def file_of(hdus: fits.HDUList) -> str | None:
+    """Path of an open HDU list, for messages."""
+    return hdus.filename()
+
+
+def get_hdu(hdus: fits.HDUList, name: str) -> fits.BinTableHDU | fits.ImageHDU:
+    """HDU by name.
+
+    Raises
+    ------
+    SchemaError : no HDU of that name; lists those there are.
+    """
+    if name in hdus:
+        return hdus[name]
+    raise SchemaError(
+        "GX-FITS-004",
+        f"HDU {name} is missing",
+        file=file_of(hdus),
+        hdu=name,
+        found=", ".join(hdu.name or "(unnamed)" for hdu in hdus),
+    )
+
+
+def get_column(hdu: fits.BinTableHDU, name: str, unit: str | None = None, file: str | None = None) -> np.ndarray:
+    """Column of a table in native byte order; converted to `unit` where one is asked for.
+
+    Raises
+    ------
+    SchemaError : no such column. UnitError : no unit, or one that does not convert. DataValueError : not numbers.
+    """
+    columns = {column.name.upper(): column for column in hdu.columns}
+    if name.upper() not in columns:
+        raise SchemaError(
+            "GX-FITS-005", f"column {name} is missing", file=file, hdu=hdu.name, column=name, found=", ".join(columns)
+        )
+    column = columns[name.upper()]
+    data = np.asarray(hdu.data[column.name])
+    if data.dtype.kind in "iufb":
+        data = data.astype(data.dtype.newbyteorder("="))
+    if unit is None:
+        return data
+    if not column.unit and unit:
+        raise UnitError(
+            "GX-FITS-006",
+            f"column {name} has no unit (TUNIT)",
+            file=file,
+            hdu=hdu.name,
+            column=name,
+            expected=unit,
+            do="add the unit to the header; gammax does not guess",
+        )
+    found = parse_unit(column.unit or "")
+    if not found.is_equivalent(parse_unit(unit)):
+        raise UnitError(
+            "GX-FITS-007",
+            f"column {name} has the wrong unit",
+            file=file,
+            hdu=hdu.name,
+            column=name,
+            found=column.unit,
+            expected=unit,
+        )
+    if data.dtype.kind not in "iuf":
+        raise DataValueError(
+            "GX-FITS-008",
+            f"column {name} does not hold numbers",
+            file=file,
+            hdu=hdu.name,
+            column=name,
+            found=data.dtype,
+        )
+    return data.astype(np.float64) * found.to(parse_unit(unit))
+
+
+def get_keyword(hdu: fits.BinTableHDU | fits.ImageHDU, name: str, file: str | None = None):
+    """Header value.
+
+    Raises
+    ------
+    SchemaError : the keyword is missing.
+    """
+    if name not in hdu.header:
+        raise SchemaError("GX-FITS-009", f"keyword {name} is missing", file=file, hdu=hdu.name, keyword=name)
+    return hdu.header[name]
+
+
+def write_fits(hdus: fits.HDUList, path: str | Path, overwrite: bool = False) -> Path:
+    """Write with checksums, atomically: a reader sees the whole old file or the whole new one.
+
+    Raises
+    ------
+    FileFormatError : the file exists and `overwrite` is false. ResourceError : the disk refuses.
+    """
+    return replace_file(path, lambda stream: hdus.writeto(stream, checksum=True), overwrite)

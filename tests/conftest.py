@@ -1,0 +1,70 @@
+"""What every test needs: 64-bit floats, a compile cache, the public data, and an honest count of data tests."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import jax
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+import gammax
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config):
+    mpl.use("Agg")
+    gammax.enable_x64()
+    cache = os.environ.get("GAMMAX_TEST_CACHE", os.path.join(tempfile.gettempdir(), "gammax-test-compile-cache"))
+    jax.config.update("jax_compilation_cache_dir", cache)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    config._data_tests = {"run": 0, "skipped": 0}
+
+
+def _folder(variable: str, name: str) -> Path:
+    path = Path(os.environ.get(variable, REPOSITORY.parent / "shared" / name))
+    if not path.is_dir():
+        pytest.skip(f"{variable} is not set and ../shared/{name} is not there")
+    return path
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of the public data."""
+    return _folder("GAMMAX_DATA", "data")
+
+
+@pytest.fixture(scope="session")
+def reference_dir() -> Path:
+    """Folder of the peer's results on that data."""
+    return _folder("GAMMAX_REFERENCE", "reference")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers that are the same in every run."""
+    return np.random.default_rng(20261122)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if item.get_closest_marker("data") is None:
+        return
+    counts = item.config._data_tests
+    if report.skipped:
+        counts["skipped"] += 1
+        if "GAMMAX_DATA" in os.environ:
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: a data test must not skip while GAMMAX_DATA is set"
+    elif call.when == "call":
+        counts["run"] += 1
+
+
+def pytest_unconfigure(config):
+    counts = getattr(config, "_data_tests", None)
+    if counts is not None:
+        print(f"\n{counts['run']} data tests run, {counts['skipped']} skipped")
