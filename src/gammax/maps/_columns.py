@@ -1,0 +1,10 @@
+"""Names and units of the columns of a table."""
+
+from __future__ import annotations
+
+from astropy.io import fits
+
+
+def column_units(hdu: fits.BinTableHDU) -> dict[str, str]:
+    """Unit of each column ("" where it has none), by its name in capitals, in the order of the table."""
+    return {column.name.upper(): str(column.unit or "") for column in hdu.columns or ()}
