@@ -1,0 +1,249 @@
+"""A list of sources, their parameters by name, and the covariance that a fit has given them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from astropy.table import Table
+from astropy.units import Quantity
+
+from gammax.errors import ModelError, did_you_mean
+from gammax.models._parameter import Parameter, is_parameter
+from gammax.models._sky_model import SkyModel
+from gammax.units import same_dimension
+
+
+class Models(eqx.Module):
+    """Sources that are fitted together, in order, found by index or by name.
+
+    Parameters
+    ----------
+    models : sky models; names must differ.
+    covariance : of all parameters in their own units, shape (P, P), in the order of `parameters`; None before a fit.
+
+    Raises
+    ------
+    ModelError : two models of one name, a link between parameters of different units, a covariance of wrong shape.
+    """
+
+    models: tuple[SkyModel, ...]
+    covariance: np.ndarray | None
+
+    def __init__(self, models: SkyModel | Iterable[SkyModel] = (), covariance: np.ndarray | None = None):
+        self.models = (models,) if isinstance(models, SkyModel) else tuple(models)
+        twice = [name for name, times in Counter(self.names).items() if times > 1]
+        if twice:
+            raise ModelError("GX-MODEL-014", "two models have the same name", found=twice[0])
+        self.models = _share_links(self.models)
+        size = len(self.parameters)
+        self.covariance = None if covariance is None else np.asarray(covariance, dtype=np.float64)
+        if self.covariance is not None and self.covariance.shape != (size, size):
+            raise ModelError(
+                "GX-MODEL-015", "covariance of the wrong shape", found=self.covariance.shape, expected=(size, size)
+            )
+
+    # -- a sequence -------------------------------------------------------------------------------------------------
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the models."""
+        return tuple(model.name for model in self.models)
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    def __iter__(self) -> Iterator[SkyModel]:
+        return iter(self.models)
+
+    def __getitem__(self, key: int | str) -> SkyModel:
+        if isinstance(key, str):
+            if key not in self.names:
+                raise ModelError("GX-MODEL-016", f"no model named {key!r}", do=did_you_mean(key, self.names))
+            return self.models[self.names.index(key)]
+        return self.models[key]
+
+    def __add__(self, other: SkyModel | Iterable[SkyModel]) -> Models:
+        return Models([*self.models, *Models(other).models])
+
+    def replace(self, model: SkyModel) -> Models:
+        """Models with the one of the same name exchanged; the covariance is dropped.
+
+        Raises
+        ------
+        ModelError : no model of that name.
+        """
+        place = self.names.index(self[model.name].name)
+        return Models([*self.models[:place], model, *self.models[place + 1 :]])
+
+    # -- parameters -------------------------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """All parameters by name (``crab.spectral.index``), in order, linked ones repeated."""
+        return {name: p for model in self.models for name, p in _named_parameters(model)}
+
+    def map_parameters(self, change: Callable[[str, Parameter], Parameter]) -> Models:
+        """Models with every parameter replaced by ``change(name, parameter)``; keeps the covariance."""
+        names = iter(self.parameters)
+        return jax.tree.map(lambda p: change(next(names), p) if is_parameter(p) else p, self, is_leaf=is_parameter)
+
+    def with_values(self, values: dict[str, Any]) -> Models:
+        """Models with some parameter values changed, by name, in the parameters' units.
+
+        Raises
+        ------
+        ModelError : an unknown name.
+        """
+        self._check_names(values)
+        return self.map_parameters(lambda name, p: p.replace(value=values[name]) if name in values else p)
+
+    def link(self, label: str, *names: str) -> Models:
+        """Models in which the named parameters are one; it has the value, bounds and state of the first.
+
+        Raises
+        ------
+        ModelError : an unknown name, or units that do not convert.
+        """
+        self._check_names(names)
+        return Models(self.map_parameters(lambda name, p: p.replace(link=label) if name in names else p).models)
+
+    def freeze(self, *names: str) -> Models:
+        """Models with the named parameters held fixed in fits (all, if none is named)."""
+        self._check_names(names)
+        return self.map_parameters(lambda name, p: p.replace(frozen=True) if not names or name in names else p)
+
+    def unfreeze(self, *names: str) -> Models:
+        """Models with the named parameters free in fits (all, if none is named)."""
+        self._check_names(names)
+        return self.map_parameters(lambda name, p: p.replace(frozen=False) if not names or name in names else p)
+
+    def _check_names(self, names: Iterable[str]) -> None:
+        known = self.parameters
+        for name in names:
+            if name not in known:
+                raise ModelError("GX-MODEL-017", f"no parameter named {name!r}", do=did_you_mean(name, known))
+
+    # -- errors -----------------------------------------------------------------------------------------------------
+
+    @property
+    def errors(self) -> np.ndarray:
+        """1 sigma errors of all parameters, in their units; NaN before a fit, 0 for frozen ones."""
+        if self.covariance is None:
+            return np.full(len(self.parameters), np.nan)
+        return np.sqrt(np.diag(self.covariance))
+
+    def subcovariance(self, name: str) -> np.ndarray:
+        """Covariance of the parameters of one model.
+
+        Raises
+        ------
+        ModelError : no such model, or no covariance yet.
+        """
+        if self.covariance is None:
+            raise ModelError("GX-MODEL-018", "these models have no covariance", do="take the models of a fit result")
+        own = {id(p) for p in self[name].spectral_model.parameters}
+        index = [i for i, p in enumerate(self.parameters.values()) if id(p) in own]
+        return self.covariance[np.ix_(index, index)]
+
+    def evaluate_error(self, name: str, energy: Any) -> Quantity:
+        """Flux of a model and its 1 sigma error at energies, shape (2, ...); errors as `subcovariance`."""
+        return self[name].spectral_model.evaluate_error(energy, self.subcovariance(name))
+
+    def to_parameters_table(self) -> Table:
+        """Table: model, name, value, error, unit, min, max, frozen, link."""
+        rows = []
+        for (name, p), error in zip(self.parameters.items(), self.errors, strict=True):
+            model = next(m for m in sorted(self.names, key=len, reverse=True) if name.startswith(f"{m}."))
+            rows.append(
+                (
+                    model,
+                    name.rpartition(".")[2],
+                    float(p.value),
+                    error,
+                    p.unit,
+                    float(p.min),
+                    float(p.max),
+                    p.frozen,
+                    p.link or "",
+                )
+            )
+        names = ("model", "name", "value", "error", "unit", "min", "max", "frozen", "link")
+        return Table(rows=rows or None, names=names)
+
+    # -- files ------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def read(cls, path: str | Path) -> Models:
+        """Read a model YAML file, with its covariance file if it names one; errors as `from_dict`."""
+        from gammax.models._yaml import read_models
+
+        return read_models(path)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Models:
+        """Models from the mapping of a model YAML file.
+
+        Raises
+        ------
+        SchemaError : unknown keys, types or parameter names, missing values.
+        """
+        from gammax.models._yaml import models_from_dict
+
+        return models_from_dict(content)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Mapping in the layout of the model YAML."""
+        from gammax.models._yaml import models_to_dict
+
+        return models_to_dict(self)
+
+    def write(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write model YAML, and beside it ``<stem>_covariance.dat`` where there is a covariance."""
+        from gammax.models._yaml import write_models
+
+        write_models(self, path, overwrite)
+
+    def __repr__(self) -> str:
+        return "Models([\n" + "".join(f"  {model!r},\n" for model in self.models) + "])"
+
+    def __str__(self) -> str:
+        return "\n".join(self.to_parameters_table().pformat(max_lines=-1, max_width=-1))
+
+    def _repr_html_(self) -> str:
+        return self.to_parameters_table()._repr_html_()
+
+
+def _named_parameters(model: SkyModel) -> list[tuple[str, Parameter]]:
+    found = jax.tree_util.tree_leaves_with_path(model.spectral_model, is_leaf=is_parameter)
+    times = Counter(p.name for _, p in found)
+    names = []
+    for path, p in found:
+        # parts of a compound that share a name are told apart by their place in it
+        inside = ".".join(str(step.name) for step in path) if times[p.name] > 1 else p.name
+        names.append((f"{model.name}.spectral.{inside}", p))
+    return names
+
+
+def _share_links(models: Sequence[SkyModel]) -> tuple[SkyModel, ...]:
+    """Give all parameters of one link label the value, bounds and state of the first of them."""
+    first: dict[str, Parameter] = {}
+
+    def shared(p: Any) -> Any:
+        if not is_parameter(p) or p.link is None:
+            return p
+        head = first.setdefault(p.link, p)
+        if not same_dimension(head.unit, p.unit):
+            raise ModelError(
+                "GX-MODEL-019",
+                f"link {p.link!r} joins parameters of different units",
+                found=f"{head.name} [{head.unit}] and {p.name} [{p.unit}]",
+            )
+        return p if head is p else head.replace(name=p.name)
+
+    return tuple(jax.tree.map(shared, list(models), is_leaf=is_parameter))

@@ -1,0 +1,219 @@
+"""The spectral model: a formula with declared parameters, and all that follows from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from astropy.units import Quantity, TeV
+from jax import Array
+
+from gammax._config import require_x64
+from gammax.errors import ModelError, did_you_mean
+from gammax.models._integrate import integrate_bins, n_panels
+from gammax.models._parameter import Parameter, is_parameter, make_parameter
+from gammax.units import to_value
+
+SPECTRAL_MODELS: dict[str, type[SpectralModel]] = {}
+
+
+class SpectralModel(eqx.Module):
+    """Differential flux as a function of energy.
+
+    A model declares its parameters and writes `evaluate`; integrals, derivatives, error bands and YAML follow::
+
+        class Log10Parabola(SpectralModel):
+            amplitude: Parameter = parameter("3.8e-11 TeV-1 s-1 cm-2", is_norm=True)
+            reference: Parameter = parameter("1 TeV", frozen=True)
+            alpha: Parameter = parameter(2.47)
+            beta: Parameter = parameter(0.24)
+
+            @staticmethod
+            def evaluate(energy, amplitude, reference, alpha, beta):
+                x = energy / reference
+                return amplitude * x ** (-alpha - beta * jnp.log10(x))
+
+    `evaluate` is a pure function of floats and arrays in canonical units (energies TeV, areas cm2, times s). A model
+    with a closed form may add ``evaluate_integral(energy_min, energy_max, **parameters)`` and ``evaluate_energy_flux``.
+
+    Raises
+    ------
+    ModelError : unknown parameter name. UnitError : a value without unit or with the wrong one.
+    """
+
+    tag: ClassVar[tuple[str, ...]] = ()
+    unit: ClassVar[str] = "TeV-1 s-1 cm-2"
+
+    def __init__(self, **values: Any):
+        fields = {field.name: field for field in dataclasses.fields(self) if "default" in field.metadata}
+        for name in values:
+            if name not in fields:
+                raise ModelError(
+                    "GX-MODEL-005", f"{type(self).__name__} has no parameter {name!r}", do=did_you_mean(name, fields)
+                )
+        for name, field in fields.items():
+            setattr(self, name, make_parameter(field, values.get(name)))
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        for name in (cls.__name__, *cls.__dict__.get("tag", ())):
+            known = SPECTRAL_MODELS.setdefault(name, cls)
+            if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise ModelError(
+                    "GX-MODEL-006",
+                    f"a spectral model named {name!r} exists already",
+                    found=f"{known.__module__}.{known.__qualname__}",
+                )
+            SPECTRAL_MODELS[name] = cls
+
+    # -- device side: plain arrays in canonical units --------------------------------------------------------------
+
+    def dnde(self, energy: Array) -> Array:
+        """Differential flux [cm-2 s-1 TeV-1] at energies [TeV], any shape."""
+        return self.evaluate(energy, **self._values())
+
+    def integral_values(self, edges: Array, panels: int = 1) -> Array:
+        """Flux in bins [cm-2 s-1], shape (n,), for edges [TeV] of shape (n + 1,)."""
+        if hasattr(self, "evaluate_integral"):
+            return self.evaluate_integral(edges[:-1], edges[1:], **self._values())
+        return integrate_bins(self.dnde, edges, panels)
+
+    def energy_flux_values(self, edges: Array, panels: int = 1) -> Array:
+        """Energy flux in bins [TeV cm-2 s-1], shape (n,), for edges [TeV] of shape (n + 1,)."""
+        if hasattr(self, "evaluate_energy_flux"):
+            return self.evaluate_energy_flux(edges[:-1], edges[1:], **self._values())
+        return integrate_bins(self.dnde, edges, panels, power=1)
+
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(self, name).canonical for name in self.parameter_names()}
+
+    # -- what the model is made of ----------------------------------------------------------------------------------
+
+    @classmethod
+    def parameter_names(cls) -> tuple[str, ...]:
+        """Names of the declared parameters, in order."""
+        return tuple(field.name for field in dataclasses.fields(cls) if "default" in field.metadata)
+
+    @classmethod
+    def norm_names(cls) -> frozenset[str]:
+        """Names of the parameters that the model is proportional to."""
+        return frozenset(field.name for field in dataclasses.fields(cls) if field.metadata.get("is_norm"))
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All parameters, those of parts included, in order."""
+        return tuple(jax.tree.leaves(self, is_leaf=is_parameter))
+
+    def replace(self, **changes: Any) -> SpectralModel:
+        """Model with some parameters changed: numbers (in the parameter's unit), text or Quantities with unit, or
+        whole `Parameter` objects.
+
+        Raises
+        ------
+        ModelError : unknown parameter name. UnitError : a unit that does not fit.
+        """
+        names = self.parameter_names()
+        for name in changes:
+            if name not in names:
+                raise ModelError(
+                    "GX-MODEL-005", f"{type(self).__name__} has no parameter {name!r}", do=did_you_mean(name, names)
+                )
+        values = {name: getattr(self, name) for name in names}
+        for name, change in changes.items():
+            kept = values[name]
+            values[name] = change.replace(name=name) if is_parameter(change) else kept.replace(value=change)
+        return type(self)(**values)
+
+    def freeze(self, *names: str) -> SpectralModel:
+        """Model with the named parameters (all, if none is named) held fixed in fits."""
+        return self._with_state(names, True)
+
+    def unfreeze(self, *names: str) -> SpectralModel:
+        """Model with the named parameters (all, if none is named) free in fits."""
+        return self._with_state(names, False)
+
+    def _with_state(self, names: tuple[str, ...], frozen: bool) -> SpectralModel:
+        chosen = names or tuple(parameter.name for parameter in self.parameters)
+        unknown = set(chosen) - {parameter.name for parameter in self.parameters}
+        if unknown:
+            raise ModelError(
+                "GX-MODEL-005",
+                f"no parameter {sorted(unknown)[0]!r}",
+                do=did_you_mean(sorted(unknown)[0], [p.name for p in self.parameters]),
+            )
+        return jax.tree.map(lambda p: p.replace(frozen=frozen) if p.name in chosen else p, self, is_leaf=is_parameter)
+
+    def __mul__(self, other: SpectralModel) -> SpectralModel:
+        return SPECTRAL_MODELS["CompoundSpectralModel"](self, other, "mul")
+
+    def __add__(self, other: SpectralModel) -> SpectralModel:
+        return SPECTRAL_MODELS["CompoundSpectralModel"](self, other, "add")
+
+    # -- user side: Quantities in and out ---------------------------------------------------------------------------
+
+    def __call__(self, energy: Any) -> Quantity:
+        """Differential flux at energies (Quantity, any shape)."""
+        return Quantity(np.asarray(_dnde(self, _energies(energy))), self.unit)
+
+    def integral(self, energy_min: Any, energy_max: Any) -> Quantity:
+        """Flux between two energies (Quantities; arrays give one flux per pair)."""
+        return Quantity(self._integrated(_integral, energy_min, energy_max), self.unit) * TeV
+
+    def energy_flux(self, energy_min: Any, energy_max: Any) -> Quantity:
+        """Energy flux between two energies (Quantities; arrays give one per pair)."""
+        return Quantity(self._integrated(_energy_flux, energy_min, energy_max), self.unit) * TeV**2
+
+    def evaluate_error(self, energy: Any, covariance: np.ndarray) -> Quantity:
+        """Flux and its 1 sigma error, shape (2, ...): first-order propagation with exact derivatives.
+
+        Parameters
+        ----------
+        energy : Quantity, any shape.
+        covariance : of `parameters`, in their own units, shape (P, P); zero rows for frozen ones.
+        """
+        energies = _energies(energy)
+        jacobian = _jacobian(self, energies.ravel())
+        variance = np.einsum("ep,pq,eq->e", jacobian, covariance, jacobian).reshape(energies.shape)
+        both = np.stack([np.asarray(_dnde(self, energies)), np.sqrt(np.maximum(variance, 0.0))])
+        return Quantity(both, self.unit)
+
+    def _integrated(self, function: Any, energy_min: Any, energy_max: Any) -> np.ndarray:
+        lower, upper = np.broadcast_arrays(_energies(energy_min), _energies(energy_max))
+        edges = np.stack([lower.ravel(), upper.ravel()], axis=1)
+        panels = max(n_panels(pair) for pair in edges)
+        return np.asarray(function(self, edges, panels)).reshape(lower.shape)
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{p.name}={p.value:.6g}{' ' if p.unit else ''}{p.unit}" for p in self.parameters)
+        return f"{type(self).__name__}({inside})"
+
+
+def _energies(energy: Any) -> np.ndarray:
+    require_x64()
+    return to_value(energy, "TeV", "energy")
+
+
+_dnde = jax.jit(lambda model, energy: model.dnde(energy))
+_integral = jax.jit(
+    lambda model, pairs, panels: jax.vmap(lambda pair: model.integral_values(pair, panels)[0])(pairs), static_argnums=2
+)
+_energy_flux = jax.jit(
+    lambda model, pairs, panels: jax.vmap(lambda pair: model.energy_flux_values(pair, panels)[0])(pairs),
+    static_argnums=2,
+)
+
+
+@jax.jit
+def _jacobian(model: SpectralModel, energy: Array) -> Array:
+    """d dnde / d parameter, in the parameters' own units, shape (energy, P)."""
+    parameters, structure = jax.tree.flatten(model, is_leaf=is_parameter)
+
+    def flux(values: Array) -> Array:
+        moved = [parameter.with_value(value) for parameter, value in zip(parameters, values, strict=True)]
+        return jax.tree.unflatten(structure, moved).dnde(energy)
+
+    return jax.jacfwd(flux)(jnp.stack([parameter.value for parameter in parameters]))

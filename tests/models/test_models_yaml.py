@@ -1,0 +1,133 @@
+"""Model YAML in the field's form, both ways, and its faults."""
+
+import numpy as np
+import pytest
+
+from gammax.errors import GammaxError, GammaxWarning, SchemaError
+from gammax.models import (
+    ExpCutoffPowerLawSpectralModel,
+    Models,
+    Parameter,
+    PowerLawNormSpectralModel,
+    PowerLawSpectralModel,
+    SkyModel,
+)
+
+# as Gammapy 2.1 writes it (its layout and short and long keys; numbers shortened)
+PEER = """
+components:
+-   name: src-a
+    type: SkyModel
+    datasets_names:
+    - d1
+    spectral:
+        type: PowerLawSpectralModel
+        parameters:
+        -   name: index
+            value: 2.3
+            error: 0.1
+            min: 1.0
+            max: .nan
+            link: index@LuVlbdt2
+        -   name: amplitude
+            value: 3.0e-12
+            unit: TeV-1 s-1 cm-2
+            error: 2.0e-13
+        -   name: reference
+            value: 1.0
+            unit: TeV
+-   name: src-b
+    type: sky-model
+    spectral:
+        type: ecpl
+        parameters:
+        -   {name: index, value: 1.0, link: index@LuVlbdt2}
+        -   {name: amplitude, value: 1e-12, unit: 1 / (TeV s m2)}
+        -   {name: reference, value: 1.0, unit: TeV, frozen: true, scale_method: scale10}
+        -   {name: lambda_, value: 0.1, unit: TeV-1}
+        -   {name: alpha, value: 1.0}
+metadata:
+    creator: Gammapy 2.1
+    date: '2026-11-22T14:49:59.607184'
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "models.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_reads_the_peers_form(tmp_path):
+    models = Models.read(write(tmp_path, PEER))
+    a, b = models["src-a"], models["src-b"]
+    assert a.datasets_names == ("d1",)
+    assert isinstance(b.spectral_model, ExpCutoffPowerLawSpectralModel)
+    assert float(b.spectral_model.index.value) == 2.3
+    assert (float(a.spectral_model.index.min), float(a.spectral_model.index.max)) == (1.0, np.inf)
+    assert a.spectral_model.reference.frozen
+    np.testing.assert_allclose(b.spectral_model.amplitude.canonical, 1e-16)
+    np.testing.assert_allclose(models.errors[:2], [0.1, 2e-13])
+
+
+def test_round_trip_keeps_everything(tmp_path):
+    spectrum = PowerLawSpectralModel(
+        index=Parameter("index", 2.3, min=0.0, max=5.0, link="x"), reference="1 GeV"
+    ) * PowerLawNormSpectralModel(norm=1.2).unfreeze("tilt")
+    models = Models(
+        [SkyModel(spectrum, "a", ["d1"]), SkyModel(PowerLawSpectralModel(index=Parameter("index", 1.0, link="x")), "b")]
+    )
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(len(models.parameters),) * 2)
+    models = Models(models.models, root @ root.T)
+    models.write(tmp_path / "models.yaml")
+    back = Models.read(tmp_path / "models.yaml")
+    assert back.to_dict() == models.to_dict()
+    assert list(back.parameters) == list(models.parameters)
+    np.testing.assert_array_equal(back.covariance, models.covariance)
+    again = tmp_path / "again"
+    back.write(again / "models.yaml")
+    for name in ("models.yaml", "models_covariance.dat"):
+        assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("-   name: index", "-   name: indx", "GX-MODEL-024"),
+        ("max: .nan", "frozn: true", "GX-MODEL-020"),
+        ("datasets_names:", "datasets_name:", "GX-MODEL-020"),
+        ("            value: 2.3\n", "", "GX-MODEL-020"),
+        ("value: 2.3", "value: high", "GX-MODEL-020"),
+        ("type: ecpl", "type: ecplx", "GX-MODEL-022"),
+        ("type: sky-model", "type: cube-model", "GX-MODEL-021"),
+        ("unit: TeV-1 s-1 cm-2", "unit: Tev-1 s-1 cm-2", "GX-UNIT-001"),
+        ("unit: TeV-1 s-1 cm-2", "unit: TeV", "GX-MODEL-003"),
+        ("name: src-b", "name: src-a", "GX-MODEL-014"),
+        ("components:", "component:", "GX-MODEL-020"),
+        ("metadata:", "covariance: missing.dat\nmetadata:", "GX-MODEL-026"),
+        ("    error: 0.1", "    error: 0.1\n            error: 0.2", "GX-YAML-003"),
+    ],
+)
+def test_faults_name_the_file(tmp_path, old, new, code):
+    assert old in PEER
+    path = write(tmp_path, PEER.replace(old, new, 1))
+    with pytest.raises(GammaxError) as caught:
+        Models.read(path)
+    assert caught.value.code == code
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_missing_parameter_takes_its_default_with_one_warning(tmp_path):
+    text = PEER.replace("        -   {name: alpha, value: 1.0}\n", "")
+    with pytest.warns(GammaxWarning, match="takes its default for alpha"):
+        Models.read(write(tmp_path, text))
+
+
+def test_covariance_of_other_models_is_refused(tmp_path):
+    models = Models(SkyModel(PowerLawSpectralModel(), "a"))
+    Models(models.models, np.eye(3)).write(tmp_path / "models.yaml")
+    path = tmp_path / "models.yaml"
+    path.write_text(path.read_text().replace("name: a\n", "name: b\n"))
+    with pytest.raises(SchemaError, match="GX-MODEL-028"):
+        Models.read(path)
