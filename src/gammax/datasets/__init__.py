@@ -1,0 +1,7 @@
+"""Datasets: binned data of one or many observations with the responses that predict them. They hold no models."""
+
+from gammax.datasets._arrays import SpectrumArrays as SpectrumArrays
+from gammax.datasets._spectrum import SpectrumDataset as SpectrumDataset
+from gammax.datasets._spectrum_onoff import SpectrumDatasetOnOff as SpectrumDatasetOnOff
+from gammax.datasets._stack import stack as stack
+from gammax.datasets._datasets import Datasets as Datasets

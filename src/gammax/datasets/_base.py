@@ -1,0 +1,271 @@
+"""What the spectrum datasets have in common: counts in R energy bins, exposure, energy dispersion, masks."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+
+from gammax.datasets._arrays import SpectrumArrays, spectrum_arrays
+from gammax.datasets._check import check_edisp, check_livetime, check_map, check_mask, check_same_axis
+from gammax.errors import DataValueError, SchemaError, did_you_mean
+from gammax.irf import EDispKernel
+from gammax.maps import MapAxis, RegionGeom, RegionNDMap
+
+RESIDUALS = {
+    "diff": lambda data, model: data - model,
+    "diff/model": lambda data, model: (data - model) / model,
+    "diff/sqrt(model)": lambda data, model: (data - model) / np.sqrt(model),
+}
+
+
+class SpectrumBase(ABC):
+    """Base of `SpectrumDataset` and `SpectrumDatasetOnOff`; it holds no field, they do."""
+
+    tag: ClassVar[str]
+    stat_type: ClassVar[str]
+    map_fields: ClassVar[tuple[str, ...]]  # maps over the reconstructed energy axis
+    optional_fields: ClassVar[tuple[str, ...]] = ("mask_safe", "mask_fit")
+
+    name: str
+    counts: RegionNDMap
+    exposure: RegionNDMap
+    edisp: EDispKernel | None
+    mask_safe: RegionNDMap | None
+    mask_fit: RegionNDMap | None
+    gti: Table | None
+    meta_table: Table | None
+    livetime: float | None
+    meta: dict[str, Any]
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not self.name:
+            raise SchemaError("GX-DATASETS-020", "a dataset needs a name", found=repr(self.name))
+        check_map(self.counts, "counts", "energy", self.name)
+        check_map(self.exposure, "exposure", "energy_true", self.name)
+        for field in self.map_fields:
+            value = getattr(self, field)
+            if value is None and field in self.optional_fields:
+                continue
+            value = check_map(value, field, "energy", self.name)
+            check_same_axis(value.geom.axes["energy"], self.energy_axis, field, "counts", self.name)
+            if field.startswith("mask"):
+                check_mask(value, field, self.name)
+        if self.edisp is not None:
+            check_edisp(self.edisp, self.energy_axis, self.energy_axis_true, self.name)
+        object.__setattr__(self, "livetime", check_livetime(self.livetime, self.name))
+
+    @property
+    def geom(self) -> RegionGeom:
+        """Region and reconstructed energy axis of the counts."""
+        return self.counts.geom
+
+    @property
+    def energy_axis(self) -> MapAxis:
+        """Reconstructed energy axis, R bins."""
+        return self.counts.geom.axes["energy"]
+
+    @property
+    def energy_axis_true(self) -> MapAxis:
+        """True energy axis, T bins."""
+        return self.exposure.geom.axes["energy_true"]
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """Bins that enter the statistic: mask_safe AND mask_fit, where given; shape (R,), bool."""
+        mask = np.ones(self.energy_axis.nbin, bool)
+        for part in (self.mask_safe, self.mask_fit):
+            if part is not None:
+                mask &= part.values()
+        mask.setflags(write=False)
+        return mask
+
+    @cached_property
+    def arrays(self) -> SpectrumArrays:
+        """Plain arrays in canonical units, checked; errors as `SpectrumArrays` names them."""
+        return spectrum_arrays(self)
+
+    @property
+    def energy_range(self) -> tuple[u.Quantity, u.Quantity]:
+        """Lower edge of the first and upper edge of the last bin of the mask; NaN where it is empty."""
+        unit, bins = self.energy_axis.unit, np.flatnonzero(self.mask)
+        if not len(bins):
+            return u.Quantity(np.nan, unit), u.Quantity(np.nan, unit)
+        edges = self.energy_axis.edges_value(unit)
+        return u.Quantity(edges[bins[0]], unit), u.Quantity(edges[bins[-1] + 1], unit)
+
+    @property
+    def excess(self) -> RegionNDMap:
+        """Counts less background."""
+        background = self._background_values()
+        return self._to_map(self.counts.values() - (0.0 if background is None else background))
+
+    def replace(self, **changes: Any) -> Self:
+        """Dataset with some fields exchanged.
+
+        Raises
+        ------
+        SchemaError : no such field.
+        """
+        fields = [field.name for field in dataclasses.fields(self)]
+        for name in changes:
+            if name not in fields:
+                raise SchemaError("GX-DATASETS-021", f"{self.tag} has no field {name!r}", do=did_you_mean(name, fields))
+        return dataclasses.replace(self, **changes)
+
+    def with_fit_range(self, energy_min: Any = None, energy_max: Any = None) -> Self:
+        """Dataset whose mask_fit holds the bins that lie wholly inside an energy range (edges compared to 1e-6).
+
+        Raises
+        ------
+        DataValueError : no bin of mask_safe is left.
+        """
+        dataset = self.replace(mask_fit=self.geom.energy_mask(energy_min, energy_max))
+        if not dataset.mask.any():
+            low, high = self.replace(mask_fit=None).energy_range
+            raise DataValueError(
+                "GX-DATASETS-022",
+                "no energy bin is left in the fit range",
+                dataset=self.name,
+                found=f"{energy_min} to {energy_max}",
+                expected=f"within {low:.4g} to {high:.4g}",
+            )
+        return dataset
+
+    def slice_by_idx(self, slices: dict[str, slice], name: str | None = None) -> Self:
+        """Dataset cut to a range of bins of the axes "energy" or "energy_true".
+
+        Raises
+        ------
+        GeometryError : no bin left. SchemaError : another axis.
+        """
+        for axis in slices:
+            if axis not in ("energy", "energy_true"):
+                raise SchemaError(
+                    "GX-DATASETS-023",
+                    f"a spectrum has no axis {axis!r}",
+                    do=did_you_mean(axis, ("energy", "energy_true")),
+                )
+        reco = {axis: idx for axis, idx in slices.items() if axis == "energy"}
+        true = {axis: idx for axis, idx in slices.items() if axis == "energy_true"}
+        changes: dict[str, Any] = {
+            field: value.slice_by_idx(reco) for field in self.map_fields if (value := getattr(self, field)) is not None
+        }
+        changes["exposure"] = self.exposure.slice_by_idx(true)
+        if self.edisp is not None:
+            changes["edisp"] = self.edisp.slice_by_idx(slices)
+        return self.replace(name=name or self.name, **changes)
+
+    def slice_by_energy(self, energy_min: Any = None, energy_max: Any = None, name: str | None = None) -> Self:
+        """Dataset cut in reconstructed energy, the limits moved to the nearest bin edges (in log energy).
+
+        Raises
+        ------
+        DataValueError : no bin left.
+        """
+        axis = self.energy_axis
+        low = axis.bounds[0] if energy_min is None else energy_min
+        high = axis.bounds[1] if energy_max is None else energy_max
+        edges = [int(np.clip(np.round(axis.coord_to_pix(limit) + 0.5), 0, axis.nbin)) for limit in (low, high)]
+        if edges[0] >= edges[1]:
+            raise DataValueError(
+                "GX-DATASETS-024",
+                "no energy bin is left in the slice",
+                dataset=self.name,
+                found=f"{energy_min} to {energy_max}",
+                expected=f"within {axis.bounds[0]:.4g} to {axis.bounds[1]:.4g}",
+            )
+        return self.slice_by_idx({"energy": slice(*edges)}, name)
+
+    def npred_signal(self, models: Any, model_names: Any = None) -> RegionNDMap:
+        """Predicted counts of the sources (of those named in `model_names`, where given) in the ON region."""
+        return self._to_map(self._signal_values(models, model_names))
+
+    def npred(self, models: Any = None) -> RegionNDMap:
+        """Predicted counts in the ON region: sources and background."""
+        return self._to_map(self._signal_values(models) + self.npred_background(models).values())
+
+    @abstractmethod
+    def npred_background(self, models: Any = None) -> RegionNDMap:
+        """Predicted background counts in the ON region."""
+
+    @abstractmethod
+    def stat_array(self, models: Any = None) -> np.ndarray:
+        """Statistic (-2 log likelihood) of every bin, shape (R,); NaN outside the mask."""
+
+    def stat_sum(self, models: Any = None) -> float:
+        """Statistic (-2 log likelihood) summed over the mask."""
+        return float(self.stat_array(models)[self.mask].sum())
+
+    def residuals(self, models: Any = None, method: str = "diff") -> RegionNDMap:
+        """Residuals of the counts, NaN outside the mask; `method` is "diff", "diff/model" or "diff/sqrt(model)".
+
+        Raises
+        ------
+        SchemaError : another method.
+        """
+        if method not in RESIDUALS:
+            raise SchemaError("GX-DATASETS-025", f"unknown residuals {method!r}", do=did_you_mean(method, RESIDUALS))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = RESIDUALS[method](self.counts.values(), self.npred(models).values())
+        return self._to_map(np.where(self.mask, values, np.nan))
+
+    def info_dict(self, in_safe_data_range: bool = True, models: Any = None) -> dict[str, Any]:
+        """Summary numbers, summed over the safe energy range or over all bins."""
+        from gammax.datasets._info import info_dict
+
+        return info_dict(self, in_safe_data_range, models)
+
+    @classmethod
+    def read(cls, path: str | Path, format: str | None = None, name: str | None = None) -> Self:
+        """Read a "gadf" or "ogip" file; without `format`, the HDUs tell (SPECTRUM: OGIP, COUNTS: gadf).
+
+        Raises
+        ------
+        FileFormatError, SchemaError, UnitError, DataValueError, GeometryError : with file, HDU and column.
+        """
+        from gammax.datasets._files import read_dataset
+
+        return read_dataset(path, cls, format, name)
+
+    def write(self, path: str | Path, format: str = "gadf", overwrite: bool = False) -> Path:
+        """Write to one "gadf" file, or to "ogip" files (the PHA file at `path`, beside it _arf, _bkg and _rmf).
+
+        Raises
+        ------
+        FileFormatError : a file exists and `overwrite` is false. SchemaError : the format cannot hold the dataset.
+        """
+        from gammax.datasets._files import write_dataset
+
+        return write_dataset(self, path, format, overwrite)
+
+    def _background_values(self) -> np.ndarray | None:
+        background = self.background
+        return None if background is None else background.values()
+
+    def _signal_values(self, models: Any, model_names: Any = None) -> np.ndarray:
+        if models is None:
+            return np.zeros(self.energy_axis.nbin)
+        from gammax._config import require_x64
+        from gammax.folding import predict_signal
+
+        require_x64()
+        return np.asarray(predict_signal(self, models, model_names), dtype=np.float64)
+
+    def _to_map(self, values: np.ndarray) -> RegionNDMap:
+        return RegionNDMap(self.geom, values)
+
+    def __repr__(self) -> str:
+        axis, mask = self.energy_axis, self.mask
+        low, high = axis.edges_value("TeV")[[0, -1]]
+        off = f", {self.counts_off.values()[mask].sum():g} off" if self.stat_type == "wstat" else ""
+        return (
+            f"{self.tag}({self.name!r}, {axis.nbin} bins {low:.3g} to {high:.3g} TeV, {mask.sum()} in the mask: "
+            f"{self.counts.values()[mask].sum():g} counts{off})"
+        )

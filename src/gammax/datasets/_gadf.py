@@ -1,0 +1,117 @@
+"""Spectra in the gadf layout: one file, every map in HDUs of its own (``COUNTS``, ``COUNTS_BANDS``, ``COUNTS_REGION``).
+
+The livetime stands in the META card of EXPOSURE, as in map datasets; the dataset's own meta in that of the primary HDU.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from gammax import __version__
+from gammax._fits import open_fits, write_fits
+from gammax._paths import resolve_path
+from gammax.datasets._arrays import first_bad
+from gammax.datasets._base import SpectrumBase
+from gammax.datasets._tables import dump_meta, read_gti, read_meta, read_table, table_hdu
+from gammax.errors import DataValueError, UnitError
+from gammax.irf import EDispKernel
+from gammax.maps import RegionNDMap
+from gammax.units import to_value
+
+_OFF = ("counts_off", "acceptance", "acceptance_off")
+
+
+def read_gadf(path: str | Path, name: str | None = None) -> tuple[str, dict[str, Any]]:
+    """Kind and fields of the dataset in a file; its kind is told by COUNTS_OFF.
+
+    Raises
+    ------
+    FileFormatError : the file is missing or damaged. SchemaError, UnitError : an HDU, column or unit is missing.
+    DataValueError : counts NaN or negative inside mask_safe.
+    """
+    path = resolve_path(path)
+    file = str(path)
+    with open_fits(path) as hdus:
+        onoff = "COUNTS_OFF" in hdus
+        optional = (() if onoff else ("background",)) + ("mask_safe", "mask_fit")
+        wanted = ("counts", "exposure", *(_OFF if onoff else ()))
+        fields: dict[str, Any] = {field: _read_map(hdus, field) for field in wanted}
+        fields |= {field: _read_map(hdus, field) for field in optional if field.upper() in hdus}
+        if "EDISP" in hdus:
+            fields["edisp"] = EDispKernel.from_region_map(_read_map(hdus, "edisp"))
+        if "GTI" in hdus:
+            fields["gti"] = read_gti(hdus["GTI"], file)
+        if "META_TABLE" in hdus:
+            fields["meta_table"] = read_table(hdus["META_TABLE"])
+        header = hdus[0].header
+        fields["meta"] = read_meta(header["META"], file, "PRIMARY") if "META" in header else {}
+        fields["name"] = name or str(header.get("NAME", "")).strip() or path.name.split(".")[0]
+    _check(fields, file)
+    return ("SpectrumDatasetOnOff" if onoff else "SpectrumDataset"), fields | _livetime(fields["exposure"], file)
+
+
+def _read_map(hdus: fits.HDUList, field: str) -> RegionNDMap:
+    data = RegionNDMap.from_hdulist(hdus, hdu=field.upper())
+    # masks of older files are numbers
+    return data.replace(data=data.data != 0) if field.startswith("mask") and not data.is_mask else data
+
+
+def _check(fields: dict[str, Any], file: str) -> None:
+    mask = fields["mask_safe"].values() if "mask_safe" in fields else True
+    for field in ("counts", "counts_off"):
+        if field not in fields:
+            continue
+        values = fields[field].values()
+        k = first_bad(mask & ~(np.isfinite(values) & (values >= 0)))
+        if k is not None:
+            raise DataValueError("GX-DATASETS-140", f"{field} must be finite and >= 0 inside mask_safe", file=file,
+                                 hdu=field.upper(), column="DATA", index=k, found=values[k])  # fmt: skip
+
+
+def _livetime(exposure: RegionNDMap, file: str) -> dict[str, Any]:
+    """Livetime from the meta of the exposure, and the exposure without it."""
+    text = exposure.meta.get("livetime")
+    rest = {key: value for key, value in exposure.meta.items() if key != "livetime"}
+    try:
+        livetime = None if text is None else float(to_value(text, "s", "livetime"))
+    except UnitError as error:
+        raise UnitError("GX-DATASETS-141", "livetime in META is not a time", file=file, hdu="EXPOSURE",
+                        keyword="META", found=text) from error  # fmt: skip
+    return {"exposure": exposure.replace(meta=rest), "livetime": livetime}
+
+
+def write_gadf(dataset: SpectrumBase, path: str | Path, overwrite: bool = False) -> Path:
+    """Write a dataset to one file.
+
+    Raises
+    ------
+    FileFormatError : the file exists and `overwrite` is false.
+    """
+    primary = fits.PrimaryHDU()
+    primary.header.update({"NAME": dataset.name, "CREATOR": f"gammax {__version__}"})
+    if dataset.meta:
+        primary.header["META"] = dump_meta(dataset.meta, dataset.name)
+    hdus = fits.HDUList([primary])
+    for field, data in _maps(dataset).items():
+        hdus.extend(data.to_hdulist(hdu=field.upper())[1:])
+    if dataset.gti is not None:
+        hdus.append(table_hdu(dataset.gti, "GTI"))
+    if dataset.meta_table is not None:
+        hdus.append(table_hdu(dataset.meta_table, "META_TABLE"))
+    return write_fits(hdus, path, overwrite)
+
+
+def _maps(dataset: SpectrumBase) -> dict[str, RegionNDMap]:
+    exposure = dataset.exposure
+    if dataset.livetime is not None:
+        exposure = exposure.replace(meta={**exposure.meta, "livetime": f"{dataset.livetime!r} s"})
+    maps = {"counts": dataset.counts, "exposure": exposure}
+    if dataset.edisp is not None:
+        maps["edisp"] = dataset.edisp.to_region_map(dataset.geom)
+        maps["edisp_exposure"] = dataset.edisp.to_exposure_map(dataset.exposure)
+    rest = {field: getattr(dataset, field) for field in dataset.map_fields if field != "counts"}
+    return maps | {field: data for field, data in rest.items() if data is not None}

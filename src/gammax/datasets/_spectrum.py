@@ -1,0 +1,89 @@
+"""Spectrum with a background that is known: counts follow a Poisson law (cash)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from astropy.table import Table
+
+from gammax.datasets._base import SpectrumBase
+from gammax.datasets._random import poisson, random_generator
+from gammax.irf import EDispKernel
+from gammax.maps import MapAxis, RegionGeom, RegionNDMap
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SpectrumDataset(SpectrumBase):
+    """Counts of one region with the responses to predict them; holds no model.
+
+    Parameters
+    ----------
+    name : name, by which `Datasets` and models refer to it.
+    counts : counts over the reconstructed energy axis "energy" (R bins).
+    exposure : effective area x livetime over the axis "energy_true" (T bins), any unit that converts to cm2 s.
+    edisp : energy dispersion kernel (T, R); None: true and reconstructed energy are the same.
+    background : expected background counts; None: no background.
+    mask_safe, mask_fit : bins where the responses can be trusted, bins that the user wants in the fit; None: all.
+    gti : good time intervals, columns START and STOP [s], reference time in its meta (MJDREFI, MJDREFF, TIMESYS).
+    meta_table : one row per observation (OBS_ID, TELESCOP ...).
+    livetime : seconds.
+    meta : anything that JSON can hold; written with the dataset.
+
+    Raises
+    ------
+    SchemaError, GeometryError, DataValueError : the parts are of the wrong kind or do not fit each other.
+    """
+
+    tag: ClassVar[str] = "SpectrumDataset"
+    stat_type: ClassVar[str] = "cash"
+    map_fields: ClassVar[tuple[str, ...]] = ("counts", "background", "mask_safe", "mask_fit")
+    optional_fields: ClassVar[tuple[str, ...]] = ("background", "mask_safe", "mask_fit")
+
+    name: str
+    counts: RegionNDMap
+    exposure: RegionNDMap
+    edisp: EDispKernel | None = None
+    background: RegionNDMap | None = None
+    mask_safe: RegionNDMap | None = None
+    mask_fit: RegionNDMap | None = None
+    gti: Table | None = None
+    meta_table: Table | None = None
+    livetime: float | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def create(cls, geom: RegionGeom, energy_axis_true: MapAxis, name: str) -> Self:
+        """Dataset without counts, background and exposure, to be filled by `replace`."""
+        true = RegionGeom(geom.region, (energy_axis_true,), geom.wcs)
+        zeros = RegionNDMap(geom, np.zeros(geom.data_shape))
+        return cls(name, zeros, RegionNDMap(true, np.zeros(true.data_shape), unit="cm2 s"), background=zeros)
+
+    def npred_background(self, models: Any = None) -> RegionNDMap:
+        """Expected background counts, zero where the dataset has none."""
+        values = self._background_values()
+        return self._to_map(np.zeros(self.energy_axis.nbin) if values is None else values)
+
+    def stat_array(self, models: Any = None) -> np.ndarray:
+        """Cash statistic of every bin, shape (R,); NaN outside the mask."""
+        from gammax._config import require_x64
+        from gammax.stats import cash
+
+        require_x64()
+        values = cash(self.arrays.counts, self.npred(models).values())
+        return np.where(self.mask, np.asarray(values), np.nan)
+
+    def fake(self, models: Any = None, random_state: Any = None) -> Self:
+        """Dataset with counts drawn from a Poisson law of mean npred, in all bins.
+
+        Parameters
+        ----------
+        random_state : seed, numpy generator, or None for a new one.
+
+        Raises
+        ------
+        DataValueError : npred is negative or not finite.
+        """
+        counts = poisson(self.npred(models).values(), random_generator(random_state), "npred")
+        return self.replace(counts=self._to_map(counts))

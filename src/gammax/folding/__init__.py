@@ -1,0 +1,6 @@
+"""The equation: spectra through exposure and energy dispersion to predicted counts."""
+
+from gammax.folding._spectrum import fold_flux as fold_flux
+from gammax.folding._spectrum import fold_spectrum as fold_spectrum
+from gammax.folding._spectrum import predict_signal as predict_signal
+from gammax.folding._spectrum import total_flux as total_flux
