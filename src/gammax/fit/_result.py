@@ -1,0 +1,100 @@
+"""What a fit found, and how far it can be trusted."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.table import Table
+
+from gammax.models import Models
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+STATUS_WORDS = ("ok", "at_bound", "singular", "not_converged", "no_data", "invalid_input", "interrupted")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FitResult:
+    """Best fit of a likelihood.
+
+    Attributes
+    ----------
+    models : the models with the fitted values and the covariance; the fit's input is unchanged.
+    total_stat : -2 ln L at the minimum.
+    status : one of ok, at_bound, singular, not_converged, no_data, invalid_input, interrupted.
+    message : the status in a sentence.
+    names, units : of the free parameters, (P,).
+    values, errors : of the free parameters in their units, (P,); an error that does not exist is NaN.
+    covariance, correlation : of the free parameters, (P, P).
+    edm : predicted distance to the minimum, in units of the statistic.
+    n_steps : Newton steps, or calls of the likelihood for other backends.
+    backend : what minimised.
+    """
+
+    models: Models
+    total_stat: float
+    status: str
+    message: str
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    values: np.ndarray
+    covariance: np.ndarray
+    edm: float
+    n_steps: int
+    backend: str
+
+    @property
+    def success(self) -> bool:
+        """Whether the minimum is an ordinary one, with errors for every parameter."""
+        return self.status == "ok"
+
+    @property
+    def errors(self) -> np.ndarray:
+        """1 sigma errors of the free parameters, in their units."""
+        return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def correlation(self) -> np.ndarray:
+        """Correlation matrix of the free parameters."""
+        return self.covariance / np.outer(self.errors, self.errors)
+
+    @property
+    def parameters(self) -> Table:
+        """Table of the free parameters: model, name, value, error, unit."""
+        table = self.models.to_parameters_table()
+        free = set(self.names)
+        keep = [name in free for name in self.models.parameters]
+        return table[keep]["model", "name", "value", "error", "unit"]
+
+    def plot_correlation(self, ax: Axes | None = None) -> Axes:
+        """Correlation matrix as an image."""
+        import matplotlib.pyplot as plt
+
+        ax = ax or plt.gca()
+        short = [name.replace(".spectral", "") for name in self.names]
+        image = ax.imshow(self.correlation, vmin=-1, vmax=1, cmap="RdBu_r")
+        ax.set_xticks(range(len(short)), short, rotation=45, ha="right")
+        ax.set_yticks(range(len(short)), short)
+        for (i, j), value in np.ndenumerate(self.correlation):
+            ax.text(j, i, f"{value:.2f}", ha="center", va="center", color="w" if abs(value) > 0.6 else "k")
+        ax.figure.colorbar(image, ax=ax, label="correlation")
+        return ax
+
+    def __repr__(self) -> str:
+        head = (
+            f"FitResult: {self.status} ({self.message})\n"
+            f"  total stat {self.total_stat:.6f}, edm {self.edm:.1e}, {self.n_steps} steps, backend {self.backend}\n"
+        )
+        table = self.parameters
+        table["value"].info.format = table["error"].info.format = ".5g"
+        return head + "\n".join(f"  {line}" for line in table.pformat(max_lines=-1, max_width=-1))
+
+    def _repr_html_(self) -> str:
+        color = "green" if self.success else "crimson"
+        return (
+            f"<p><b style='color:{color}'>{self.status}</b>: {self.message}; total stat {self.total_stat:.4f}</p>"
+            f"{self.parameters._repr_html_()}"
+        )

@@ -1,0 +1,156 @@
+"""Projected trust-region Newton: bounded, unit-free, pure, and the same step under a loop or a vmap.
+
+Curvature is the Fisher matrix far from the minimum, which is never indefinite, and the exact Hessian near it. Steps are
+measured in units of the Fisher diagonal, so parameters of any size count alike. Bounds are an active set: a parameter
+at its bound with the gradient pushing outwards is left out of the step. Nocedal & Wright, Numerical Optimization
+(2006), algorithms 4.1 and 4.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from gammax.likelihood import Derivatives
+
+# Fisher scoring until the predicted decrease is below this, in units of the statistic
+HYBRID_EDM = 1.0
+# eigenvalue of the scaled Hessian (Fisher diagonal at 1) below which a direction is flat
+FLAT = 1e-9
+_SECULAR_STEPS = 6
+_TINY = 1e-300
+
+
+class State(NamedTuple):
+    """Where the minimisation is. `edm` is the predicted distance to the minimum, in units of the statistic."""
+
+    theta: Array
+    derivatives: Derivatives
+    radius: Array
+    edm: Array
+    convex: Array
+    n_steps: Array
+
+
+class _Spectrum(NamedTuple):
+    """Eigen-decomposition of a curvature in scaled coordinates, active parameters taken out."""
+
+    scale: Array
+    eigenvalues: Array
+    vectors: Array
+    gradient: Array
+
+
+def active_bounds(theta: Array, gradient: Array, lower: Array, upper: Array) -> Array:
+    """Parameters that sit at a bound and would leave it, and those that are held (lower = upper)."""
+    pushed = ((theta <= lower) & (gradient > 0)) | ((theta >= upper) & (gradient < 0))
+    return pushed | (lower >= upper)
+
+
+def fisher_scale(fisher: Array) -> Array:
+    """One over the square root of the Fisher diagonal; 1 for parameters that nothing depends on."""
+    diagonal = jnp.diag(fisher)
+    return jnp.where(diagonal > 0, 1.0 / jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0)), 1.0)
+
+
+def _spectrum(curvature: Array, gradient: Array, scale: Array, active: Array) -> _Spectrum:
+    inside = jnp.where(active, 0.0, scale)
+    scaled = curvature * inside[:, None] * inside[None, :] + jnp.diag(active.astype(curvature.dtype))
+    eigenvalues, vectors = jnp.linalg.eigh(scaled)
+    return _Spectrum(inside, eigenvalues, vectors, vectors.T @ (gradient * inside))
+
+
+def _edm(spectrum: _Spectrum) -> Array:
+    # along a flat direction the gradient is rounding noise; its square over a floor keeps it so
+    return 0.5 * jnp.sum(spectrum.gradient**2 / jnp.maximum(jnp.abs(spectrum.eigenvalues), FLAT))
+
+
+def _newton_step(spectrum: _Spectrum, radius: Array) -> Array:
+    """Minimiser of the quadratic model inside the radius, in scaled eigen-coordinates."""
+    w, g = spectrum.eigenvalues, spectrum.gradient
+
+    def length(shift: Array) -> Array:
+        return jnp.sqrt(jnp.sum((g / (w + shift)) ** 2))
+
+    # from the left of the root, Newton on 1/radius - 1/length converges monotonically (Nocedal & Wright, p. 87)
+    shift = jnp.maximum(0.0, -w[0] + jnp.maximum(jnp.abs(g[0]) / radius, FLAT))
+
+    def improve(_: int, shift: Array) -> Array:
+        size = length(shift)
+        slope = jnp.sum(g**2 / (w + shift) ** 3)
+        return jnp.maximum(shift + size**2 / jnp.maximum(slope, _TINY) * (size - radius) / radius, shift)
+
+    whole = (w[0] > FLAT) & (length(jnp.maximum(0.0, FLAT - w[0])) <= radius)
+    shift = jnp.where(whole, 0.0, jax.lax.fori_loop(0, _SECULAR_STEPS, improve, shift))
+    step = -g / (w + shift)
+    return step * jnp.minimum(1.0, 1.0000001 * radius / jnp.maximum(jnp.sqrt(jnp.sum(step**2)), _TINY))
+
+
+def _curvature(derivatives: Derivatives, active: Array, scale: Array) -> Array:
+    near = _edm(_spectrum(derivatives.fisher, derivatives.gradient, scale, active)) < HYBRID_EDM
+    return jnp.where(near, derivatives.hessian, derivatives.fisher)
+
+
+def _assess(theta: Array, derivatives: Derivatives, lower: Array, upper: Array) -> tuple[Array, Array]:
+    active = active_bounds(theta, derivatives.gradient, lower, upper)
+    spectrum = _spectrum(derivatives.hessian, derivatives.gradient, fisher_scale(derivatives.fisher), active)
+    return _edm(spectrum), spectrum.eigenvalues[0] > -FLAT
+
+
+def start(function: Callable[[Array], Derivatives], theta: Array, lower: Array, upper: Array) -> State:
+    """State at the start values, moved inside the bounds."""
+    theta = jnp.clip(theta, lower, upper)
+    derivatives = function(theta)
+    edm, convex = _assess(theta, derivatives, lower, upper)
+    return State(theta, derivatives, jnp.ones(()), edm, convex, jnp.zeros((), dtype=int))
+
+
+def step(function: Callable[[Array], Derivatives], state: State, lower: Array, upper: Array) -> State:
+    """One step: the quadratic model minimised in the radius, clipped to the bounds, kept if the statistic falls."""
+    theta, now, radius = state.theta, state.derivatives, state.radius
+    active = active_bounds(theta, now.gradient, lower, upper)
+    scale = fisher_scale(now.fisher)
+    curvature = _curvature(now, active, scale)
+    spectrum = _spectrum(curvature, now.gradient, scale, active)
+    move = spectrum.scale * (spectrum.vectors @ _newton_step(spectrum, radius))
+    trial = jnp.clip(theta + move, lower, upper)
+    move = trial - theta
+    predicted = -(now.gradient @ move + 0.5 * move @ curvature @ move)
+    new = function(trial)
+
+    noise = 1e-13 * (1.0 + jnp.abs(now.value))
+    gained = now.value - new.value
+    ratio = jnp.where(jnp.abs(predicted) < noise, 1.0, gained / jnp.where(predicted == 0.0, _TINY, predicted))
+    finite = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(new.gradient)) & jnp.all(jnp.isfinite(new.hessian))
+    good = finite & (gained >= -noise) & (ratio > 1e-4)
+    size = jnp.sqrt(jnp.sum((move / scale) ** 2))
+    grown = jnp.where(ratio > 0.75, jnp.maximum(radius, 2.0 * size), jnp.where(ratio > 0.25, radius, 0.25 * size))
+    radius = jnp.where(good, grown, 0.25 * jnp.minimum(radius, size))
+
+    theta, now = jax.tree.map(lambda new, old: jnp.where(good, new, old), (trial, new), (theta, now))
+    edm, convex = _assess(theta, now, lower, upper)
+    return State(theta, now, radius, edm, convex, state.n_steps + 1)
+
+
+def minimise(
+    function: Callable[[Array], Derivatives], theta: Array, lower: Array, upper: Array, tolerance: float, max_steps: int
+) -> State:
+    """Steps until the predicted distance to the minimum is below `tolerance`, inside jit and vmap.
+
+    Parameters
+    ----------
+    function : statistic with its derivatives.
+    theta, lower, upper : start and bounds, (P,); lower = upper holds a parameter.
+    """
+
+    def unfinished(state: State) -> Array:
+        done = (state.edm <= tolerance) & state.convex
+        return (state.n_steps < max_steps) & ~done & (state.radius > 1e-12)
+
+    return jax.lax.while_loop(
+        unfinished, lambda state: step(function, state, lower, upper), start(function, theta, lower, upper)
+    )

@@ -1,0 +1,192 @@
+"""Datasets and models compiled into one pure function of a vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import numpy as np
+from astropy.table import Table
+from jax import Array
+
+from gammax._config import require_x64
+from gammax.errors import FitError, ModelError
+from gammax.likelihood._problem import Derivatives, Problem
+from gammax.likelihood._stack import SpectrumStack, make_stack, stack_key
+from gammax.likelihood._table import Recipe, Slots, factor_scale
+from gammax.models import Models, SkyModel
+from gammax.models._compound import is_proportional
+
+if TYPE_CHECKING:
+    from gammax.datasets import Datasets, SpectrumDataset, SpectrumDatasetOnOff
+
+
+class Likelihood(eqx.Module):
+    """-2 ln L of datasets under models, as a pure float64 function of the free parameters in factor space.
+
+    A likelihood is a pytree and its functions are compiled once per structure: `jax.jit`, `jax.grad`, `jax.hessian` and
+    `jax.vmap` take it as it is. ``value = factor * scale`` with |factor| between 1 and 10 at the start.
+
+    Parameters
+    ----------
+    datasets : `Datasets`, or an iterable of spectra.
+    models : `Models`, a `SkyModel`, or an iterable of them.
+
+    Raises
+    ------
+    FitError : JAX is set to 32 bits, no free parameter, no dataset.
+    ModelError : a start value that is not finite or is outside its bounds, a source that is seen in no dataset.
+    DataValueError : counts, responses or acceptances that cannot be right.
+    """
+
+    problem: Problem
+    theta0: Array
+    names: tuple[str, ...] = eqx.field(static=True)
+    units: tuple[str, ...] = eqx.field(static=True)
+    dataset_places: tuple[tuple[str, int, int], ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        datasets: Datasets | Iterable[SpectrumDataset | SpectrumDatasetOnOff],
+        models: Models | SkyModel | Iterable[SkyModel],
+    ):
+        require_x64()
+        models = models if isinstance(models, Models) else Models(models)
+        datasets = tuple(datasets)
+        if not datasets:
+            raise FitError("GX-FIT-005", "no dataset to fit")
+        slots = Slots(models)
+        slots.check_start()
+        stacks, self.dataset_places = _make_stacks(datasets, models, slots)
+        free = list(slots.free)
+        values = slots.column("value")
+        scale = factor_scale(values[free])
+        self.problem = Problem(
+            stacks=stacks,
+            values=values,
+            scale=scale,
+            lower=slots.column("min")[free] / scale,
+            upper=slots.column("max")[free] / scale,
+            free=slots.free,
+        )
+        self.theta0 = values[free] / scale
+        self.names = tuple(slots.names[slot] for slot in free)
+        self.units = tuple(slots.parameters[slot].unit for slot in free)
+
+    def __call__(self, theta: Array) -> Array:
+        """-2 ln L at factors theta (P,)."""
+        return _statistic(self.problem, theta)
+
+    def npred(self, theta: Array) -> dict[str, Array]:
+        """Predicted counts by dataset, (R,): signal and background for cash, signal above background for wstat."""
+        return self._by_dataset(_expectations(self.problem, theta))
+
+    def statistic_by_dataset(self, theta: Array) -> dict[str, Array]:
+        """-2 ln L of each dataset; they add up to the total."""
+        return {name: part.sum() for name, part in self._by_dataset(_bins(self.problem, theta)).items()}
+
+    def fisher(self, theta: Array) -> Array:
+        """Fisher matrix of the statistic in factor space, (P, P): the inverse covariance is half of it."""
+        return _fisher(self.problem, theta)
+
+    def derivatives(self, theta: Array) -> Derivatives:
+        """Value, gradient, exact Hessian and Fisher matrix in factor space."""
+        return _derivatives(self.problem, theta)
+
+    def to_values(self, theta: Array) -> Array:
+        """Values in the parameters' units of factors theta (P,)."""
+        return theta * self.problem.scale
+
+    def from_values(self, values: Array) -> Array:
+        """Factors of values (P,) in the parameters' units."""
+        return values / self.problem.scale
+
+    @property
+    def parameters(self) -> Table:
+        """Table of the free parameters: name, value, unit, min, max, scale."""
+        scale = np.asarray(self.problem.scale)
+        columns = (
+            list(self.names),
+            self.theta0 * scale,
+            list(self.units),
+            self.problem.lower * scale,
+            self.problem.upper * scale,
+            scale,
+        )
+        return Table(columns, names=("name", "value", "unit", "min", "max", "scale"))
+
+    def _by_dataset(self, parts: tuple[Array, ...]) -> dict[str, Array]:
+        return {name: parts[stack][place] for name, stack, place in self.dataset_places}
+
+    def __repr__(self) -> str:
+        bins = sum(int(np.sum(np.asarray(stack.mask))) for stack in self.problem.stacks)
+        return (
+            f"Likelihood({len(self.dataset_places)} datasets in {len(self.problem.stacks)} stacks, {bins} bins, "
+            f"free: {', '.join(self.names)})"
+        )
+
+
+_statistic = jax.jit(lambda problem, theta: problem.statistic(theta))
+_expectations = jax.jit(lambda problem, theta: problem.expectations(theta))
+_bins = jax.jit(lambda problem, theta: problem.bins(problem.expectations(theta)))
+_fisher = jax.jit(lambda problem, theta: problem.fisher(theta))
+_derivatives = jax.jit(lambda problem, theta: problem.derivatives(theta))
+
+
+def _make_stacks(
+    datasets: tuple[SpectrumDataset | SpectrumDatasetOnOff, ...], models: Models, slots: Slots
+) -> tuple[tuple[SpectrumStack, ...], tuple[tuple[str, int, int], ...]]:
+    """Stacks, and for each dataset its name, stack and place in it."""
+    seen = {
+        dataset.name: tuple(i for i, model in enumerate(models) if model.applies_to(dataset.name))
+        for dataset in datasets
+    }
+    for i, model in enumerate(models):
+        if not any(i in sources for sources in seen.values()):
+            raise ModelError(
+                "GX-FIT-006",
+                "the model is seen in no dataset",
+                model=model.name,
+                found=f"datasets_names {list(model.datasets_names or ())}",
+                expected=f"some of {', '.join(seen)}",
+            )
+    groups: dict = {}
+    for dataset in datasets:
+        groups.setdefault(stack_key(dataset, seen[dataset.name]), []).append(dataset)
+    sources = _stage(models, slots)
+    places = {d.name: (stack, place) for stack, group in enumerate(groups.values()) for place, d in enumerate(group)}
+    stacks = tuple(
+        make_stack(
+            group,
+            [sources[i][0] for i in seen[group[0].name] if sources[i][1] is None],
+            [(sources[i][0], *sources[i][1]) for i in seen[group[0].name] if sources[i][1] is not None],
+        )
+        for group in groups.values()
+    )
+    return stacks, tuple((dataset.name, *places[dataset.name]) for dataset in datasets)
+
+
+def _stage(models: Models, slots: Slots) -> list[tuple[Recipe, tuple[int | None, np.ndarray] | None]]:
+    """For each source its recipe and, where its shape is frozen, the slot of its norm and the values to fold it at."""
+    values, free, staged = slots.column("value"), set(slots.free), []
+    rest = list(slots.of_parameter)
+    for model in models:
+        parameters = model.spectral_model.parameters
+        own, rest = rest[: len(parameters)], rest[len(parameters) :]
+        moving = sorted(free.intersection(own))
+        norms = [
+            slot
+            for slot, parameter in zip(own, parameters, strict=True)
+            if own.count(slot) == 1 and is_proportional(model.spectral_model, parameter)
+        ]
+        shape: tuple[int | None, np.ndarray] | None = None
+        if not moving:
+            shape = (None, values)
+        elif len(moving) == 1 and moving[0] in norms:
+            at_one = values.copy()
+            at_one[moving[0]] = 1.0
+            shape = (moving[0], at_one)
+        staged.append((Recipe(model.spectral_model, own), shape))
+    return staged

@@ -1,0 +1,101 @@
+"""The parameter table: which numbers of the models a fit moves, and how they get back into the models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from gammax.errors import FitError, ModelError
+from gammax.models import Models, Parameter, SpectralModel
+from gammax.models._parameter import is_parameter
+
+
+class Slots:
+    """Where each parameter of the models finds its number: linked parameters share a slot, in order of appearance.
+
+    Attributes
+    ----------
+    names, parameters : of the first parameter in each slot.
+    of_parameter : slot of every parameter of the models, linked ones repeated.
+    free : slots that a fit moves.
+    """
+
+    def __init__(self, models: Models):
+        self.names: list[str] = []
+        self.parameters: list[Parameter] = []
+        self.of_parameter: list[int] = []
+        by_label: dict[str, int] = {}
+        for name, parameter in models.parameters.items():
+            slot = len(self.names) if parameter.link is None else by_label.setdefault(parameter.link, len(self.names))
+            if slot == len(self.names):
+                self.names.append(name)
+                self.parameters.append(parameter)
+            self.of_parameter.append(slot)
+        self.free = tuple(slot for slot, parameter in enumerate(self.parameters) if not parameter.frozen)
+
+    def check_start(self) -> None:
+        """Raise where a fit cannot start.
+
+        Raises
+        ------
+        FitError : no free parameter. ModelError : a start value that is not finite or is outside its bounds.
+        """
+        if not self.free:
+            raise FitError("GX-FIT-002", "no free parameter", do="unfreeze one, or evaluate the statistic alone")
+        for name, parameter in zip(self.names, self.parameters, strict=True):
+            if not np.isfinite(parameter.value):
+                raise ModelError("GX-FIT-003", "the value is not a number", parameter=name, found=parameter.value)
+            if not parameter.min <= parameter.value <= parameter.max:
+                raise ModelError(
+                    "GX-FIT-004",
+                    "the start value is outside its bounds",
+                    parameter=name,
+                    found=float(parameter.value),
+                    expected=f"{parameter.min} to {parameter.max}",
+                    do="move the value or widen the bounds",
+                )
+
+    def column(self, attribute: str) -> np.ndarray:
+        """value, min or max of every slot, in the parameters' units."""
+        return np.array([getattr(parameter, attribute) for parameter in self.parameters], dtype=np.float64)
+
+
+class Recipe:
+    """How to build one spectral model from the vector of slot values; hashable, so that equal structures share one
+    compiled program whatever the sources are called."""
+
+    def __init__(self, model: SpectralModel, slots: Sequence[int]):
+        parameters, self._structure = jax.tree.flatten(model, is_leaf=is_parameter)
+        self._parameters = tuple((parameter.name, parameter.unit) for parameter in parameters)
+        self._slots = tuple(slots)
+        self._key = (self._structure, self._parameters, self._slots)
+
+    def build(self, values: Array) -> SpectralModel:
+        """Model with (traced) numbers from the vector of slot values."""
+        parameters = [
+            Parameter(name, 0.0, unit).with_value(values[slot])
+            for (name, unit), slot in zip(self._parameters, self._slots, strict=True)
+        ]
+        return jax.tree.unflatten(self._structure, parameters)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Recipe) and self._key == other._key
+
+
+def factor_scale(values: np.ndarray) -> np.ndarray:
+    """Powers of ten that bring values to |factor| in [1, 10); 1 for zero."""
+    size = np.abs(np.where(values == 0.0, 1.0, values))
+    return 10.0 ** np.floor(np.log10(size))
+
+
+def fill(values: Array, free: tuple[int, ...], moved: Array) -> Array:
+    """Vector of slot values with those of the free slots exchanged."""
+    return jnp.asarray(values).at[np.array(free, dtype=int)].set(moved)
