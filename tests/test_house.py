@@ -14,6 +14,7 @@ SOURCE = Path(gammax.__file__).parent
 ORDER = (
     "errors",
     "units",
+    "_versions",
     "_paths",
     "_fits",
     "_yaml",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
 
 from gammax._paths import replace_file, resolve_path
 from gammax.errors import DataValueError, FileFormatError, SchemaError, UnitError
@@ -39,9 +41,17 @@ def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
             do="was the download complete?",
         )
     try:
-        with fits.open(path, memmap=False) as hdus:
-            yield hdus
-    except (OSError, EOFError, fits.VerifyError) as error:
+        with warnings.catch_warnings():
+            # astropy warns of a file that ends early or whose checksum does not hold, and goes on
+            for message in (
+                "File may have been truncated",
+                "Error validating header",
+                "(Checksum|Datasum) verification",
+            ):
+                warnings.filterwarnings("error", message=message, category=AstropyUserWarning)
+            with fits.open(path, memmap=False, checksum=True) as hdus:
+                yield hdus
+    except (OSError, EOFError, fits.VerifyError, AstropyUserWarning) as error:
         raise FileFormatError("GX-FITS-003", f"damaged FITS file: {error}", file=path) from error
 
 

@@ -16,7 +16,7 @@ from gammax.errors import UnitError
 
 
 @lru_cache(maxsize=1024)
-def parse_unit(text: str | u.UnitBase, **context: Any) -> u.UnitBase:
+def parse_unit(text: str | u.UnitBase, **context: Any) -> Any:
     """Unit from any spelling found in the field's files (``m**2``, ``m^2``, ``sr^(-1)``, ``1/s/MeV/sr``).
 
     Raises

@@ -186,6 +186,7 @@ def test_nan_stays_nan():
     for statistic in (CashCountsStatistic([np.nan, 3], 2.0), WStatCountsStatistic([5, 3], 4, [np.nan, 0.5])):
         for values in (
             statistic.sqrt_ts,
+            statistic.p_value,
             statistic.compute_errn(),
             statistic.compute_errp(),
             statistic.compute_upper_limit(),

@@ -67,7 +67,8 @@ class FitResult:
         table = self.models.to_parameters_table()
         free = set(self.names)
         keep = [name in free for name in self.models.parameters]
-        return table[keep]["model", "name", "value", "error", "unit"]
+        table.keep_columns(["model", "name", "value", "error", "unit"])
+        return table[np.array(keep)]
 
     def plot_correlation(self, ax: Axes | None = None) -> Axes:
         """Correlation matrix as an image."""

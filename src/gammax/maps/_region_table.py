@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from functools import lru_cache
 
 import astropy.units as u
 import numpy as np
@@ -16,7 +17,7 @@ from astropy.table import QTable
 from astropy.wcs import WCS
 from regions import Regions, SkyRegion
 
-from gammax.errors import FileFormatError, GammaxError, GeometryError, SchemaError
+from gammax.errors import FileFormatError, GeometryError, SchemaError
 from gammax.maps._columns import column_units
 from gammax.maps._region import parts_of, union_of
 
@@ -62,27 +63,30 @@ def read_region_hdu(hdu: fits.BinTableHDU, file: str | None = None) -> tuple[Sky
         raise SchemaError("GX-MAPS-062", f"column {min(missing)} is missing", file=file, hdu=hdu.name)
     if len(hdu.data) == 0:
         return None, wcs
+    known = [name for name in column_units(hdu) if name in ("SHAPE", "X", "Y", "R", "ROTANG", "COMPONENT")]
+    columns = tuple((name, _hashable(np.asarray(hdu.data[name]).tolist())) for name in known)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            parts = [part.to_sky(wcs) for part in Regions.parse(_region_columns(hdu), format="fits")]
-    except GammaxError:
-        raise
+        return union_of(_sky_regions(columns, wcs.to_header_string())), wcs
     except Exception as error:
         raise FileFormatError("GX-MAPS-063", f"cannot read the regions: {error}", file=file, hdu=hdu.name) from error
-    return union_of(parts), wcs
 
 
-def _region_columns(hdu: fits.BinTableHDU) -> QTable:
-    """The columns that make up a region, in native byte order."""
-    known = ("SHAPE", "X", "Y", "R", "ROTANG", "COMPONENT")
+# every map of a dataset repeats the same one or two tables, and a region costs 8 ms to place on the sky
+@lru_cache(maxsize=64)
+def _sky_regions(columns: tuple[tuple[str, tuple], ...], projection: str) -> tuple[SkyRegion, ...]:
+    """Regions of table columns (name, rows) in a projection, given as header text."""
     table = QTable()
-    for name in column_units(hdu):
-        if name in known:
-            values = np.asarray(hdu.data[name])
-            values = values.astype(values.dtype.newbyteorder("="))
-            table[name] = values if name in ("SHAPE", "COMPONENT") else values * _UNITS[name]
-    return table
+    for name, rows in columns:
+        table[name] = np.array(rows) if name in ("SHAPE", "COMPONENT") else np.array(rows) * _UNITS[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        wcs = WCS(fits.Header.fromstring(projection))
+        return tuple(part.to_sky(wcs) for part in Regions.parse(table, format="fits"))
+
+
+def _hashable(rows: list) -> tuple:
+    """Rows of a table column with vector cells as tuples."""
+    return tuple(tuple(row) if isinstance(row, list) else row for row in rows)
 
 
 def _read_wcs(hdu: fits.BinTableHDU, file: str | None) -> WCS:

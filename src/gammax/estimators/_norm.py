@@ -1,0 +1,205 @@
+"""One norm of one problem: best fit, intervals, limits, scan and sensitivity, as pure functions made to be vmapped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from gammax.fit._covariance import report_curvature
+from gammax.fit._trust_region import minimise
+from gammax.likelihood import Problem
+
+_MAX_LOOKS = 100
+_ROOT_RTOL = 1e-12
+
+
+class NormEstimate(NamedTuple):
+    """What the data say of one norm; numbers that do not exist are NaN.
+
+    Attributes
+    ----------
+    norm, error : best fit and its 1 sigma error from the exact Hessian.
+    error_up, error_down : distances to where the statistic has risen by n_sigma^2.
+    upper_limit : norm where it has risen by n_sigma_ul^2.
+    sensitivity : norm that would be seen at n_sigma_sensitivity, on Asimov counts.
+    stat, stat_null, stat_scan : the statistic at the best fit, at norm 0, and at the scanned norms (n_scan,).
+    npred, npred_excess : per stack (D, R), predicted ON counts and the source's share of them.
+    converged, at_bound : how the fit ended.
+    """
+
+    norm: Array
+    error: Array
+    error_up: Array
+    error_down: Array
+    upper_limit: Array
+    sensitivity: Array
+    stat: Array
+    stat_null: Array
+    stat_scan: Array
+    npred: tuple[Array, ...]
+    npred_excess: tuple[Array, ...]
+    converged: Array
+    at_bound: Array
+
+
+class Sigmas(NamedTuple):
+    """Significance levels of the interval, the upper limit and the sensitivity."""
+
+    interval: float
+    upper_limit: float
+    sensitivity: float
+
+
+def estimate_norm(
+    problem: Problem,
+    theta: Array,
+    index: int,
+    scan: Array,
+    sigmas: Sigmas,
+    options: tuple[str, ...],
+    tolerance: float,
+    max_steps: int,
+) -> NormEstimate:
+    """Everything about the parameter `index` of a problem, the other parameters profiled; what `options` leave out
+    is NaN.
+
+    Parameters
+    ----------
+    problem : its bounds say how far the norm may go.
+    theta : start values, (P,), factor space; the norm's scale must be 1.
+    scan : norms at which to give the profile, (n_scan,).
+    """
+    best = minimise(problem.derivatives, theta, problem.lower, problem.upper, tolerance, max_steps)
+    report = report_curvature(best.theta, best.derivatives, problem.lower, problem.upper)
+    norm, stat, at_bound = best.theta[index], best.derivatives.value, report.active[index]
+    error = jnp.where(at_bound, jnp.nan, jnp.sqrt(report.covariance[index, index]))
+
+    def profile(norm: Array) -> tuple[Array, Array]:
+        return _profile(problem, best.theta, index, norm, tolerance, max_steps)
+
+    stride = jnp.where(jnp.isfinite(error) & (error > 0), error, 1.0)
+    # below its lower bound the statistic is a wall or the constrained likelihood: an interval may end there
+    low = jnp.where(at_bound, norm, -jnp.inf)
+    up, down, limit = jax.vmap(
+        lambda target, stride, bound: find_rise(
+            lambda x: (profile(x)[0] - stat - target, profile(x)[1]), norm, stride, bound
+        )
+    )(
+        jnp.array([sigmas.interval, sigmas.interval, sigmas.upper_limit]) ** 2,
+        stride * jnp.array([1.0, -1.0, 1.0]),
+        jnp.array([jnp.inf, 0.0, jnp.inf]).at[1].set(low),
+    )
+    profiled = jax.vmap(lambda norm: profile(norm)[0])(jnp.append(scan, 0.0))
+    signals, none = problem.signals(best.theta), problem.signals(best.theta.at[index].set(0.0))
+    missing = jnp.full((), jnp.nan)
+    return NormEstimate(
+        norm=norm,
+        error=error,
+        error_up=up - norm if "errn-errp" in options else missing,
+        error_down=norm - down if "errn-errp" in options else missing,
+        upper_limit=limit if "ul" in options else missing,
+        sensitivity=_sensitivity(problem, best.theta, index, sigmas) if "sensitivity" in options else missing,
+        stat=stat,
+        stat_null=profiled[-1],
+        stat_scan=profiled[:-1] if "scan" in options else jnp.full(scan.shape, jnp.nan),
+        npred=problem.on_counts(best.theta),
+        npred_excess=jax.tree.map(jnp.subtract, signals, none),
+        converged=(best.edm <= tolerance) & best.convex,
+        at_bound=at_bound,
+    )
+
+
+def _profile(
+    problem: Problem, theta: Array, index: int, norm: Array, tolerance: float, max_steps: int
+) -> tuple[Array, Array]:
+    """Statistic and its slope at a norm, minimised over the other free parameters."""
+    theta = theta.at[index].set(norm)
+    if theta.shape[0] == 1:
+        value, slope = jax.value_and_grad(problem.statistic)(theta)
+        return value, slope[index]
+    held = hold(problem, index, norm)
+    state = minimise(held.derivatives, theta, held.lower, held.upper, tolerance, max_steps)
+    # the derivative of a profile is the partial derivative at its optimum (envelope theorem)
+    return state.derivatives.value, state.derivatives.gradient[index]
+
+
+def hold(problem: Problem, index: int, value: Array) -> Problem:
+    """Problem with one parameter held at a value."""
+    lower, upper = problem.lower.at[index].set(value), problem.upper.at[index].set(value)
+    return eqx.tree_at(lambda p: (p.lower, p.upper), problem, (lower, upper))
+
+
+class _Search(NamedTuple):
+    """Bracket of a root: `inner` lies below it, `outer` above it once `found`."""
+
+    x: Array
+    inner: Array
+    outer: Array
+    stride: Array
+    found: Array
+    done: Array
+    count: Array
+
+
+def find_rise(function: Callable[[Array], tuple[Array, Array]], start: Array, stride: Array, bound: Array) -> Array:
+    """Where a function that is negative at `start` becomes zero, on the side of `stride`; NaN if not before `bound`.
+
+    Strides double until the root is passed; then Newton, with bisection where that would leave the bracket.
+
+    Parameters
+    ----------
+    function : its value and slope.
+    """
+    side = jnp.sign(stride)
+
+    def clipped(x: Array) -> Array:
+        return side * jnp.minimum(side * x, side * bound)
+
+    def look(search: _Search) -> _Search:
+        x = search.x
+        value, slope = function(x)
+        below = value < 0
+        inner, outer = jnp.where(below, x, search.inner), jnp.where(below, search.outer, x)
+        found = search.found | ~below
+        newton = x - value / jnp.where(slope == 0.0, 1.0, slope)
+        # the bracket's ends swap sides when `stride` is negative: a product tells inside from outside
+        inside = jnp.where((newton - inner) * (newton - outer) < 0, newton, 0.5 * (inner + outer))
+        following = jnp.where(found, inside, clipped(x + search.stride))
+        exact = jnp.abs(value) < 1e-12 * (1.0 + jnp.abs(slope * x))
+        tight = found & (jnp.abs(outer - inner) <= _ROOT_RTOL * jnp.maximum(jnp.abs(outer), jnp.abs(inner)))
+        beyond = ~found & (x == bound)
+        done = exact | tight | beyond
+        return _Search(
+            x=jnp.where(beyond, jnp.nan, jnp.where(done, x, following)),
+            inner=inner,
+            outer=outer,
+            stride=2.0 * search.stride,
+            found=found,
+            done=done,
+            count=search.count + 1,
+        )
+
+    first = _Search(clipped(start + stride), start, start, stride, jnp.array(False), jnp.array(False), jnp.array(0))
+    last = jax.lax.while_loop(lambda s: ~s.done & (s.count < _MAX_LOOKS), look, first)
+    return jnp.where(last.done, last.x, jnp.nan)
+
+
+def _sensitivity(problem: Problem, theta: Array, index: int, sigmas: Sigmas) -> Array:
+    """Norm whose Asimov counts exceed norm 0 by n_sigma, other parameters held (Cowan et al. 2011, EPJC 71, 1554).
+
+    The Asimov ON counts are the predicted ones; OFF counts are as observed, their background profiled at that norm.
+    """
+    null = problem.expectations(theta.at[index].set(0.0))
+
+    def excess(norm: Array) -> Array:
+        there = theta.at[index].set(norm)
+        asimov = problem.with_counts(problem.on_counts(there))
+        bins = zip(asimov.bins(null), asimov.bins(asimov.expectations(there)), strict=True)
+        return sum((jnp.sum(a - b) for a, b in bins), start=jnp.zeros(())) - sigmas.sensitivity**2
+
+    return find_rise(jax.value_and_grad(excess), jnp.zeros(()), jnp.full((), 0.1), jnp.full((), jnp.inf))
