@@ -17,7 +17,9 @@ INDEX, AMPLITUDE = 2.3, 3e-11
 
 def true_models(name="crab", **options) -> Models:
     """The power law that the spectra are drawn from."""
-    return Models(SkyModel(PowerLawSpectralModel(index=INDEX, amplitude=f"{AMPLITUDE} cm-2 s-1 TeV-1"), name, **options))
+    return Models(
+        SkyModel(PowerLawSpectralModel(index=INDEX, amplitude=f"{AMPLITUDE} cm-2 s-1 TeV-1"), name, **options)
+    )
 
 
 def make_spectrum(name="run-1", energy=ENERGY, background=3.0, models=None, seed=1) -> SpectrumDataset:
@@ -50,6 +52,6 @@ def write_project(folder: Path, datasets=None, models=None, **sections) -> Path:
     if models is not False:
         (true_models() if models is None else models).write(folder / "start.yaml")
         general["models_file"] = "start.yaml"
-    energy = {"min": "0.178 TeV", "max": "10 TeV", "nbins": 3}
+    energy = {"min": "0.316227766 TeV", "max": "10 TeV", "nbins": 3}
     content = {"general": general, "flux_points": {"energy": energy}, **sections}
     return write_yaml(content, folder / "config.yaml")

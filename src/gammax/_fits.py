@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 from gammax._paths import replace_file, resolve_path
-from gammax.errors import DataValueError, FileFormatError, SchemaError, UnitError
+from gammax.errors import DataValueError, FileFormatError, ResourceError, SchemaError, UnitError
 from gammax.units import parse_unit
 
 _MAGIC = (b"SIMPLE", b"\x1f\x8b")
+# the largest file of the field's public archives unpacks to 0.1 GiB
+MAX_UNPACKED_BYTES = 4 * 2**30
+# astropy warns of a file that ends early or whose data have changed, and goes on
+_DAMAGE = ("File may have been truncated", "Error validating header", "Datasum verification failed")
 
 
 @contextmanager
@@ -31,28 +39,49 @@ def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
         raise FileFormatError("GX-FITS-001", "no such file", file=path, do="check the path and its base folder")
     with path.open("rb") as stream:
         head = stream.read(6)
-    if not head.startswith(_MAGIC):
-        raise FileFormatError(
-            "GX-FITS-002",
-            "not a FITS file",
+        if not head.startswith(_MAGIC):
+            raise FileFormatError(
+                "GX-FITS-002",
+                "not a FITS file",
+                file=path,
+                found=f"first bytes {head!r}",
+                expected="b'SIMPLE' or gzip",
+                do="was the download complete?",
+            )
+        stream.seek(0)
+        try:
+            content = stream if head.startswith(_MAGIC[0]) else _unpack(stream, path)
+            with warnings.catch_warnings():
+                # an edited header leaves a stale CHECKSUM behind; DATASUM, of the data alone, still tells
+                warnings.filterwarnings("ignore", message="Checksum verification failed", category=AstropyUserWarning)
+                for message in _DAMAGE:
+                    warnings.filterwarnings("error", message=message, category=AstropyUserWarning)
+                with fits.open(content, memmap=False, checksum=True) as hdus:
+                    yield hdus
+        except (OSError, EOFError, zlib.error, fits.VerifyError, AstropyUserWarning) as error:
+            raise FileFormatError("GX-FITS-003", f"damaged FITS file: {error}", file=path) from error
+
+
+class _Unpacked(io.BytesIO):
+    """Unpacked file that remembers where it came from, for messages."""
+
+    name = ""
+
+
+def _unpack(stream: BinaryIO, path: Path) -> _Unpacked:
+    """Whole gzip stream, so that its length and check sum are looked at; a lazy reader never reaches them."""
+    with gzip.open(stream) as packed:
+        content = _Unpacked(packed.read(MAX_UNPACKED_BYTES + 1))
+    if content.getbuffer().nbytes > MAX_UNPACKED_BYTES:
+        raise ResourceError(
+            "GX-FITS-010",
+            "the file unpacks to more than gammax reads",
             file=path,
-            found=f"first bytes {head!r}",
-            expected="b'SIMPLE' or gzip",
-            do="was the download complete?",
+            expected=f"at most {MAX_UNPACKED_BYTES} bytes",
+            do="unpack it to look at it",
         )
-    try:
-        with warnings.catch_warnings():
-            # astropy warns of a file that ends early or whose checksum does not hold, and goes on
-            for message in (
-                "File may have been truncated",
-                "Error validating header",
-                "(Checksum|Datasum) verification",
-            ):
-                warnings.filterwarnings("error", message=message, category=AstropyUserWarning)
-            with fits.open(path, memmap=False, checksum=True) as hdus:
-                yield hdus
-    except (OSError, EOFError, fits.VerifyError, AstropyUserWarning) as error:
-        raise FileFormatError("GX-FITS-003", f"damaged FITS file: {error}", file=path) from error
+    content.name = str(path)
+    return content
 
 
 def file_of(hdus: fits.HDUList) -> str | None:

@@ -59,7 +59,7 @@ def test_missing_hdus_are_named(tmp_path, hdu):
     path = make_onoff().write(tmp_path / "run.fits")
     with fits.open(path) as hdus:
         hdus.pop(hdu)
-        hdus.writeto(path, overwrite=True)
+        hdus.writeto(path, overwrite=True, checksum=True)
     with pytest.raises(SchemaError, match=f"HDU {hdu} is missing") as caught:
         SpectrumDatasetOnOff.read(path, format="gadf")
     assert caught.value.context["file"] == str(path)
@@ -89,7 +89,7 @@ def test_masks_of_numbers_and_a_livetime_in_hours_are_read(tmp_path):
     with fits.open(path) as hdus:
         hdus["MASK_SAFE"] = number.to_hdulist(hdu="MASK_SAFE")["MASK_SAFE"]
         hdus["EXPOSURE"].header["META"] = json.dumps({"livetime": "0.5 h", "is_pointlike": False})
-        hdus.writeto(path, overwrite=True)
+        hdus.writeto(path, overwrite=True, checksum=True)
     back = SpectrumDatasetOnOff.read(path)
     assert_array_equal(back.mask_safe.values(), np.arange(8) >= 2)
     assert back.mask_safe.is_mask
@@ -101,7 +101,7 @@ def test_a_livetime_that_is_no_time_is_named(tmp_path):
     path = make_onoff().write(tmp_path / "run.fits")
     with fits.open(path) as hdus:
         hdus["EXPOSURE"].header["META"] = json.dumps({"livetime": "3 m"})
-        hdus.writeto(path, overwrite=True)
+        hdus.writeto(path, overwrite=True, checksum=True)
     with pytest.raises(UnitError, match="livetime in META is not a time"):
         SpectrumDatasetOnOff.read(path)
 

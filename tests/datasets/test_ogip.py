@@ -23,7 +23,7 @@ def edit(path, change):
     """Apply `change` to the open HDUs of a file and save it."""
     with fits.open(path) as hdus:
         change(hdus)
-        hdus.writeto(path, overwrite=True)
+        hdus.writeto(path, overwrite=True, checksum=True)
 
 
 def set_key(name, key, value):

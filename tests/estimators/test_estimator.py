@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from astropy.units import Quantity
-from derivatives import toy_spectrum
 from scipy.optimize import brentq
 
+from derivatives import toy_spectrum
 from gammax.datasets import Datasets
 from gammax.errors import FitError, GammaxWarning, GeometryError, ModelError
 from gammax.estimators import FluxPointsEstimator
@@ -91,7 +91,7 @@ def test_reoptimised_points_profile_the_other_source():
 
 
 def test_bins_without_data_and_without_on_counts():
-    """No bin in the mask: NaN, no_data. No ON count: norm 0, no error, a limit at a rise of 4; 2 s per count of signal."""
+    """No bin in the mask: NaN, no_data. No ON count: norm 0, no error, a limit where 2 s has risen by 4."""
     dataset = toy_spectrum("wstat").with_fit_range("1 TeV", "100 TeV")
     counts = dataset.counts.values().copy()
     counts[-3:] = 0.0

@@ -35,7 +35,7 @@ class FluxPointsEstimator:
 
     Parameters
     ----------
-    energy_edges : edges of the points (Quantity); each is moved to the nearest edge (in ln E) of the reconstructed axes.
+    energy_edges : edges of the points (Quantity); moved to the nearest edges (in ln E) of the reconstructed axes.
     source : name of the sky model.
     n_sigma, n_sigma_ul, n_sigma_sensitivity : levels of errors, upper limits and sensitivity.
     selection_optional : "all", or some of "errn-errp", "ul", "scan", "sensitivity".

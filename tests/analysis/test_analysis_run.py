@@ -1,0 +1,346 @@
+"""A whole run on small spectra: every product of the folder, read back."""
+
+import base64
+import contextlib
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from gammax.analysis import Analysis, AnalysisConfig
+from gammax.analysis._folder import PRODUCTS
+from gammax.datasets import Datasets
+from gammax.errors import DataValueError, FileFormatError, FitError, GammaxWarning, ResourceError, SchemaError
+from gammax.estimators import FluxPoints
+from gammax.models import Models, SkyModel
+from small_project import AMPLITUDE, INDEX, make_onoff, make_spectrum, true_models, write_project
+
+PNG = b"\x89PNG\r\n"
+RANGE = {"fit_range": {"min": "0.2 TeV", "max": "8 TeV"}}
+
+
+class Page(HTMLParser):
+    """Text, attributes and open elements of a page."""
+
+    VOID = ("meta", "img", "br")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.text, self.attributes = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.attributes += [(tag, *attribute) for attribute in attributes]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"]:
+            self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run: analysis, folder, what it said."""
+    folder = tmp_path_factory.mktemp("run")
+    analysis = Analysis(write_project(folder, fit=RANGE))
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        out = analysis.run(folder / "out")
+    return analysis, out, said.getvalue()
+
+
+def test_the_folder_holds_every_product_and_nothing_else(run):
+    _, out, _ = run
+    assert {path.name for path in out.iterdir()} == set(PRODUCTS)
+    assert {path.name for path in (out / "figures").iterdir()} == {"spectrum.png", "flux_profiles.png", "counts.png"}
+    assert all(path.read_bytes().startswith(PNG) for path in (out / "figures").iterdir())
+
+
+def test_the_fit_finds_the_models_that_made_the_counts(run):
+    analysis, _, _ = run
+    assert analysis.status == "ok"
+    pulls = (analysis.fit_result.values - [INDEX, AMPLITUDE]) / analysis.fit_result.errors
+    assert np.all(np.abs(pulls) < 3)
+
+
+def test_summary(run):
+    analysis, out, _ = run
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["status"] == "ok"
+    assert summary["total_stat"] == analysis.fit_result.total_stat
+    assert summary["total_stat"] == pytest.approx(analysis.datasets.stat_sum(analysis.models), rel=1e-9)
+    # 8 bins from 0.1 to 10 TeV: mask_safe leaves out the first, the range all that touches 0.178 and 10 TeV
+    assert summary["n_bins"] == 2 * 5
+    assert summary["counts"] == {d.name: int(d.counts.values()[2:7].sum()) for d in analysis.datasets}
+    assert all(isinstance(n, int) for n in summary["counts"].values())
+    index, amplitude = summary["parameters"]
+    assert (index["model"], index["name"], index["unit"]) == ("crab", "index", "")
+    assert (amplitude["model"], amplitude["name"], amplitude["unit"]) == ("crab", "amplitude", "cm-2 s-1 TeV-1")
+    assert [amplitude["value"], amplitude["error"]] == [analysis.fit_result.values[1], analysis.fit_result.errors[1]]
+    assert list(summary["timings"]) == ["datasets", "models", "fit", "flux points", "figures", "write"]
+    assert all(seconds > 0 for seconds in summary["timings"].values())
+
+
+def test_files_hold_what_the_analysis_holds(run):
+    analysis, out, _ = run
+    models, datasets = Models.read(out / "models.yaml"), Datasets.read(out / "datasets" / "datasets.yaml")
+    np.testing.assert_array_equal(models.covariance, analysis.models.covariance)
+    assert datasets.stat_sum(models) == pytest.approx(analysis.fit_result.total_stat, rel=1e-12)
+    points = FluxPoints.read(out / "flux_points.fits")
+    np.testing.assert_allclose(points.norm, analysis.flux_points.norm, rtol=1e-12)
+    assert "stat_scan" in points.quantities and len(points) == 3
+
+
+def test_the_folder_is_an_analysis_that_can_be_run_again(run, tmp_path):
+    analysis, out, _ = run
+    config = AnalysisConfig.read(out / "config.yaml")
+    assert config.fit.fit_range.min == "0.2 TeV" and config.flux_points == analysis.config.flux_points
+    assert config.metadata.creator.startswith("gammax ") and config.metadata.origin.endswith("data/datasets.yaml")
+    again = Analysis(config)
+    again.read_datasets(), again.read_models()
+    assert again.run_fit().total_stat == pytest.approx(analysis.fit_result.total_stat, rel=1e-12)
+
+
+def test_progress_is_one_line_per_stage_with_its_time(run):
+    _, out, said = run
+    lines = said.splitlines()
+    assert [line.split("  ")[1] for line in lines] == ["datasets", "models", "fit", "flux points", "figures", "write"]
+    assert all(re.match(r"\d\d:\d\d:\d\d  .* \d+\.\d\d s$", line) for line in lines)
+    assert "2 datasets" in lines[0] and "ok: converged" in lines[2] and str(out) in lines[-1]
+
+
+def test_the_report_stands_alone_and_says_it_all(run):
+    analysis, out, _ = run
+    html = (out / "report.html").read_text()
+    page = Page(html)
+    assert page.open == []
+    assert not {"script", "link", "iframe"} & set(re.findall(r"<(\w+)", html))
+    sources = [value for _, name, value in page.attributes if name in ("src", "href")]
+    pictures = [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in sources]
+    assert sorted(pictures) == sorted(path.read_bytes() for path in (out / "figures").iterdir())
+    assert "url(" not in html and "@import" not in html
+    text = " ".join(page.text)
+    for words in (
+        "crab: joint fit of 2 spectra",
+        "converged",
+        "Correlation",
+        "Flux points of crab",
+        "run-2",
+        "fit.fit_range.min",
+        "0.2 TeV",
+        "PowerLawSpectralModel",
+        "numpy",
+    ):
+        assert words in text, words
+    error = analysis.fit_result.errors[0]
+    assert f"{analysis.fit_result.values[0]:.3f} ± {error:.3f}" in text
+
+
+def test_a_folder_in_use_needs_overwrite(run, tmp_path):
+    analysis, _, _ = run
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(FileFormatError, match="GX-ANALYSIS-041"):
+        analysis.write(out)
+    analysis.write(out, overwrite=True)
+    first = json.loads((out / "summary.json").read_text())
+    analysis.write(out, overwrite=True)
+    assert (out / "notes.txt").read_text() == "mine"
+    assert json.loads((out / "summary.json").read_text())["parameters"] == first["parameters"]
+
+
+def test_a_run_that_cannot_write_keeps_the_previous_one(run, tmp_path, monkeypatch):
+    import gammax.analysis._write as module
+
+    analysis, _, _ = run
+    out = analysis.write(tmp_path / "out")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "report", full)
+    with pytest.raises(ResourceError, match="No space left"):
+        analysis.write(out, overwrite=True)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_without_models_the_datasets_are_written(tmp_path, capsys):
+    config = write_project(tmp_path, [make_spectrum("sim", background=2.0)], models=False, fit=RANGE)
+    out = Analysis(config).run(tmp_path / "out")
+    assert {path.name for path in out.iterdir()} == {
+        "config.yaml",
+        "datasets",
+        "figures",
+        "report.html",
+        "summary.json",
+    }
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["status"], summary["total_stat"], summary["parameters"]) == ("no_model", None, [])
+    written = Datasets.read(out / "datasets" / "datasets.yaml")["sim"]
+    assert summary["counts"] == {"sim": int(written.counts.values()[2:7].sum())}
+    assert written.mask.tolist() == [False] * 2 + [True] * 5 + [False]
+    assert AnalysisConfig.read(out / "config.yaml").general.models_file is None
+    assert "no model" in (out / "report.html").read_text()
+
+
+def test_names_are_escaped_in_the_report(tmp_path):
+    name = "<script>alert(1)</script>&"
+    analysis = Analysis(write_project(tmp_path, [make_onoff(name)], models=False))
+    html = (analysis.run(tmp_path / "out") / "report.html").read_text()
+    assert "<script" not in html and "&lt;script&gt;alert(1)&lt;/script&gt;&amp;" in html
+
+
+def test_a_fit_without_a_minimum_is_written_without_flux_points(tmp_path):
+    # two sources of the same shape: only their sum is constrained
+    twins = (true_models("a") + true_models("b")).freeze("a.spectral.index", "b.spectral.index")
+    config = write_project(tmp_path, [make_spectrum()], twins, flux_points={"source": "a"})
+    out = Analysis(config).run(tmp_path / "out")
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["status"] == "singular" and "a.spectral.amplitude" in summary["message"]
+    assert [parameter["error"] for parameter in summary["parameters"]] == [None, None]
+    assert not (out / "flux_points.fits").exists()
+    assert summary["notes"] == ["no flux points were computed: the fit is singular"]
+    assert "no flux points were computed" in (out / "report.html").read_text()
+
+
+def test_warnings_become_notes(tmp_path, capsys):
+    energy = {"energy": {"min": "0.2 TeV", "max": "10 TeV", "nbins": 2}, "parameters": {"selection_optional": None}}
+    out = Analysis(write_project(tmp_path, [make_spectrum()], flux_points=energy)).run(tmp_path / "out")
+    notes = json.loads((out / "summary.json").read_text())["notes"]
+    assert len(notes) == 1 and notes[0].startswith("GX-FLUX-003")
+    assert "GX-FLUX-003" in capsys.readouterr().err
+    assert "GX-FLUX-003" in (out / "report.html").read_text()
+
+
+def test_other_warnings_are_handed_on(tmp_path):
+    from gammax.analysis._stages import Stages
+
+    stages = Stages()
+    with pytest.warns(RuntimeWarning, match="theirs"), stages("x"):
+        import warnings
+
+        warnings.warn("theirs", RuntimeWarning, stacklevel=1)
+        warnings.warn("ours", GammaxWarning, stacklevel=1)
+    assert stages.notes == ["ours"]
+
+
+def test_log_goes_where_the_configuration_says(tmp_path, capsys):
+    log = {"level": "WARNING", "filename": "run.log", "format": "%(levelname)s %(message)s"}
+    config = AnalysisConfig.read(write_project(tmp_path, [make_spectrum()], models=False))
+    Analysis(config.update({"general": {"log": {**log, "level": "info"}}})).run(tmp_path / "out")
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "run.log").read_text().startswith("INFO datasets")
+    Analysis(config.update({"general": {"log": {"level": "WARNING"}}})).run(tmp_path / "quiet")
+    assert capsys.readouterr().err == ""
+    with pytest.raises(SchemaError, match="did you mean 'info'"):
+        Analysis(config.update({"general": {"log": {"level": "infos"}}})).run(tmp_path / "loud")
+
+
+NEEDS = [
+    ({"general": {"datasets_file": None}}, "GX-ANALYSIS-011", "general.datasets_file"),
+    ({"datasets": {"type": "3d"}}, "GX-ANALYSIS-010", "datasets.type"),
+    (
+        {"light_curve": {"time_intervals": {"start": "2004-12-04"}}},
+        "GX-ANALYSIS-012",
+        "light_curve.time_intervals.start",
+    ),
+    ({"light_curve": {"energy_edges": {"nbins": 2}}}, "GX-ANALYSIS-012", "light_curve.energy_edges.nbins"),
+    ({"excess_map": {"energy_edges": {"min": "1 TeV"}}}, "GX-ANALYSIS-012", "excess_map.energy_edges.min"),
+    ({"flux_points": {"parameters": {"n_sigmas": 2}}}, "GX-ANALYSIS-021", "flux_points.parameters.n_sigmas"),
+]
+
+
+@pytest.mark.parametrize(("changes", "code", "key"), NEEDS, ids=[case[2] for case in NEEDS])
+def test_what_cannot_be_done_is_said_before_anything_is_done(tmp_path, changes, code, key):
+    config = AnalysisConfig.read(write_project(tmp_path, [make_spectrum()])).update(changes)
+    with pytest.raises(SchemaError) as caught:
+        Analysis(config).run(tmp_path / "out")
+    assert (caught.value.code, caught.value.context["key"]) == (code, key)
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_that_only_say_how_are_kept(tmp_path):
+    config = AnalysisConfig.read(write_project(tmp_path, [make_spectrum()], models=False))
+    config = config.update({"light_curve": {"source": "crab"}, "observations": {"obs_ids": [1]}})
+    out = Analysis(config).run(tmp_path / "out")
+    written = AnalysisConfig.read(out / "config.yaml")
+    assert written.light_curve.source == "crab" and written.observations.obs_ids == (1,)
+
+
+def test_steps_out_of_order_say_what_is_missing(tmp_path):
+    analysis = Analysis(AnalysisConfig())
+    for step, code, do in (
+        (analysis.run_fit, "GX-ANALYSIS-053", "read_models"),
+        (lambda: analysis.write(tmp_path / "out"), "GX-ANALYSIS-052", "read_datasets"),
+        (analysis.read_models, "GX-ANALYSIS-050", "models_file"),
+    ):
+        with pytest.raises(SchemaError, match=do) as caught:
+            step()
+        assert caught.value.code == code
+    analysis.set_models(true_models())
+    analysis.datasets = Datasets([make_spectrum()])
+    with pytest.raises(SchemaError, match="GX-ANALYSIS-051"):
+        analysis.get_flux_points()
+
+
+def test_faults_of_the_inputs_come_through(tmp_path):
+    config = AnalysisConfig.read(write_project(tmp_path, [make_spectrum()]))
+    with pytest.raises(DataValueError, match="left in the fit range"):
+        Analysis(config.update({"fit": {"fit_range": {"min": "20 TeV"}}})).run(tmp_path / "out")
+    with pytest.raises(FileFormatError, match=r"none\.yaml"):
+        Analysis(config.update({"general": {"models_file": "none.yaml"}})).run(tmp_path / "out")
+    held = Analysis(config)
+    held.set_models(true_models().freeze())
+    with pytest.raises(FitError, match="no free parameter"):
+        held.run(tmp_path / "out")
+
+
+def test_new_models_drop_the_results_of_the_old(run):
+    analysis, _, _ = run
+    other = Analysis(analysis.config)
+    other.datasets, other.fit_result, other.flux_points = analysis.datasets, analysis.fit_result, analysis.flux_points
+    assert other.set_models(SkyModel(true_models()["crab"].spectral_model, "b")).names == ("b",)
+    assert other.status == "no_model" and other.flux_points is None
+
+
+@pytest.mark.data
+def test_joint_crab_gives_the_published_result(tmp_path, data_dir):
+    models = tmp_path / "models.yaml"
+    models.write_text("""
+components:
+-   name: crab
+    type: SkyModel
+    spectral:
+        type: LogParabolaSpectralModel
+        parameters:
+        -   {name: amplitude, value: 3.8e-11, unit: TeV-1 s-1 cm-2}
+        -   {name: reference, value: 1, unit: TeV, frozen: true}
+        -   {name: alpha, value: 2.5}
+        -   {name: beta, value: 0.1}
+""")
+    config = AnalysisConfig.from_dict(
+        {
+            "general": {"datasets_file": str(data_dir / "joint-crab" / "datasets.yaml"), "models_file": str(models)},
+            "fit": {"fit_range": {"min": "0.03 TeV", "max": "30 TeV"}},
+            "flux_points": {"energy": {"min": "0.0316227766 TeV", "max": "31.6227766 TeV", "nbins": 6}},
+        }
+    )
+    summary = json.loads((Analysis(config).run(tmp_path / "out") / "summary.json").read_text())
+    assert (summary["status"], summary["n_bins"], sum(summary["counts"].values())) == ("ok", 388, 2799)
+    # joint-crab paper (Nigro et al. 2019, A&A 625, A10), fit_joint.yaml; its beta belongs to log10
+    published = {"amplitude": (3.849e-11, 0.114e-11), "alpha": (2.5054, 0.0255), "beta": (0.2362, 0.0245)}
+    for parameter in summary["parameters"]:
+        value, error = (
+            number / (np.log(10) if parameter["name"] == "beta" else 1) for number in published[parameter["name"]]
+        )
+        assert abs(parameter["value"] - value) < 0.02 * error
+        assert parameter["error"] == pytest.approx(error, rel=0.005)
+    assert summary["notes"] == []

@@ -1,0 +1,126 @@
+"""The command: exit codes, messages, files."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import gammax
+from gammax.analysis import Analysis, AnalysisConfig
+from gammax.cli import main
+from gammax.errors import SchemaError
+from small_project import make_spectrum, true_models, write_project
+
+
+def shell(*arguments, code="import sys; from gammax.cli import main; sys.exit(main())", **options):
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, **options
+    )
+
+
+def test_info_is_quick_because_it_imports_nothing_heavy(tmp_path):
+    code = """
+import sys
+from gammax.cli import main
+main(["info"])
+print([name for name in ("jax", "numpy", "astropy", "matplotlib", "equinox") if name in sys.modules])
+"""
+    result = shell(code=code, env={"GAMMAX_DATA": "/some/where", "PATH": ""})
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "[]"
+    words = result.stdout.split()
+    assert words[words.index("gammax") + 1] == gammax.__version__
+    assert words[words.index("GAMMAX_DATA") + 1] == "/some/where"
+    assert "not set" in result.stdout.split("GAMMAX_REFERENCE")[1]
+
+
+def test_info_lists_devices_when_asked(capsys):
+    assert main(["info", "--device"]) == 0
+    assert "cpu" in capsys.readouterr().out.split("devices:")[1]
+
+
+def test_config_writes_the_defaults(tmp_path, capsys):
+    path = tmp_path / "config.yaml"
+    assert main(["analysis", "config", "--filename", str(path)]) == 0
+    assert AnalysisConfig.read(path) == AnalysisConfig()
+    path.write_text("mine")
+    assert main(["analysis", "config", "--filename", str(path)]) == 2
+    assert "GX-PATH-002" in capsys.readouterr().err
+    assert path.read_text() == "mine"
+    assert main(["analysis", "config", "--filename", str(path), "--overwrite"]) == 0
+    assert AnalysisConfig.read(path) == AnalysisConfig()
+
+
+def test_run_from_a_shell(tmp_path):
+    write_project(tmp_path, [make_spectrum("sim")], flux_points={"parameters": {"selection_optional": None}})
+    result = shell("analysis", "run", "config.yaml", "--out", "out", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0] == "ok: converged"
+    assert [line.split()[:2] for line in lines[2:4]] == [["crab", "index"], ["crab", "amplitude"]]
+    assert lines[-1].endswith("report.html") and (tmp_path / "out" / "report.html").is_file()
+    assert [line.split()[1] for line in result.stderr.splitlines()][:3] == ["datasets", "models", "fit"]
+
+
+def test_run_without_models_and_a_second_time(tmp_path, capsys):
+    config, out = str(write_project(tmp_path, [make_spectrum()], models=False)), str(tmp_path / "out")
+    assert main(["analysis", "run", config, "--out", out]) == 0
+    assert capsys.readouterr().out.startswith("no_model: ")
+    assert main(["analysis", "run", config, "--out", out]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert main(["analysis", "run", config, "--out", out, "--overwrite"]) == 0
+
+
+def test_models_of_the_command_line_win_and_a_bad_fit_exits_1(tmp_path):
+    config = write_project(tmp_path, [make_spectrum()], flux_points={"source": "a"})
+    twins = (true_models("a") + true_models("b")).freeze("a.spectral.index", "b.spectral.index")
+    twins.write(tmp_path / "twins.yaml")
+    out = tmp_path / "out"
+    assert main(["analysis", "run", str(config), "--models", str(tmp_path / "twins.yaml"), "--out", str(out)]) == 1
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["status"] == "singular"
+    assert {parameter["model"] for parameter in summary["parameters"]} == {"a", "b"}
+
+
+def test_the_default_folder_is_that_of_the_configuration(tmp_path):
+    config = write_project(tmp_path, [make_spectrum()], models=False)
+    AnalysisConfig.read(config).update("general: {outdir: results}").write(config, overwrite=True)
+    assert main(["analysis", "run", str(config)]) == 0
+    assert (tmp_path / "results" / "summary.json").is_file()
+
+
+def test_errors_are_messages_and_tracebacks_only_when_asked(tmp_path, capsys):
+    config = tmp_path / "config.yaml"
+    config.write_text("fit: {fit_rnge: {}}")
+    assert main(["analysis", "run", str(config)]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "Traceback" not in said.err
+    assert said.err.startswith("GX-ANALYSIS-001") and "did you mean 'fit_range'" in said.err
+    with pytest.raises(SchemaError):
+        main(["analysis", "run", str(config), "--debug"])
+
+
+def test_interrupt_exits_130_and_leaves_nothing(tmp_path, capsys, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Analysis, "run_fit", interrupted)
+    config = write_project(tmp_path, [make_spectrum()])
+    assert main(["analysis", "run", str(config), "--out", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err.endswith("interrupted\n")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["analysis"], ["analysis", "run"], ["nonsense"]])
+def test_incomplete_commands_exit_2_with_usage(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "usage: gammax" in capsys.readouterr().err
+
+
+def test_help_documents_the_exit_codes(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["analysis", "run", "--help"])
+    text = capsys.readouterr().out
+    assert all(f"  {code}  " in text for code in (0, 1, 2, 130)) and "status" in text

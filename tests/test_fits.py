@@ -1,0 +1,106 @@
+"""The FITS door: damage is named, never read over."""
+
+import gzip
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from gammax._fits import get_column, get_hdu, open_fits, write_fits
+from gammax.errors import FileFormatError, GammaxError, SchemaError, UnitError
+
+
+@pytest.fixture
+def path(tmp_path):
+    columns = [
+        fits.Column("ENERGY", "E", "GeV", array=[1.0, 2.0, 4.0]),
+        fits.Column("NOUNIT", "D", array=[1.0, 2.0, 3.0]),
+        fits.Column("NAME", "4A", "GeV", array=["a", "b", "c"]),
+    ]
+    table = fits.BinTableHDU.from_columns(columns, name="EVENTS")
+    image = fits.ImageHDU(np.arange(4000.0), name="MAP")
+    return write_fits(fits.HDUList([fits.PrimaryHDU(), table, image]), tmp_path / "file.fits")
+
+
+def test_columns_come_native_and_converted(path):
+    with open_fits(path) as hdus:
+        energy = get_column(get_hdu(hdus, "events"), "energy", "TeV")
+    assert energy.dtype == np.float64
+    assert energy.dtype.isnative
+    np.testing.assert_allclose(energy, [1e-3, 2e-3, 4e-3])
+
+
+def test_gzip_is_told_by_its_first_bytes(path):
+    packed = path.with_suffix(".dat")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    with open_fits(packed) as hdus:
+        assert get_hdu(hdus, "MAP").data.size == 4000
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "error", "code"),
+    [
+        ("ENERGYY", "TeV", SchemaError, "GX-FITS-005"),
+        ("NOUNIT", "TeV", UnitError, "GX-FITS-006"),
+        ("ENERGY", "cm", UnitError, "GX-FITS-007"),
+        ("NAME", "TeV", GammaxError, "GX-FITS-008"),
+    ],
+)
+def test_columns_that_cannot_be_read(path, name, unit, error, code):
+    with open_fits(path) as hdus, pytest.raises(error) as caught:
+        get_column(get_hdu(hdus, "EVENTS"), name, unit, file=str(path))
+    assert (caught.value.code, caught.value.context["hdu"]) == (code, "EVENTS")
+    assert caught.value.context["file"] == str(path)
+
+
+def damaged(path, change):
+    data = bytearray(path.read_bytes())
+    path.write_bytes(bytes(change(data)))
+    return path
+
+
+def flip_a_bit_of_the_map(data):
+    data[-20000] ^= 1
+    return data
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda data: data[: len(data) * 99 // 100], "GX-FITS-003"),
+        (lambda data: data[: len(data) // 2], "GX-FITS-003"),
+        (lambda data: data[:1000], "GX-FITS-003"),
+        (lambda data: b"", "GX-FITS-002"),
+        (lambda data: b"<html>not found</html>", "GX-FITS-002"),
+        (lambda data: gzip.compress(bytes(data))[:-2000], "GX-FITS-003"),
+        (flip_a_bit_of_the_map, "GX-FITS-003"),
+    ],
+    ids=["99 %", "half", "first header", "empty", "html", "cut gzip", "bit flip"],
+)
+def test_damage(path, change, code):
+    with pytest.raises(FileFormatError) as caught, open_fits(damaged(path, change)) as hdus:
+        [hdu.data for hdu in hdus]
+    assert caught.value.code == code
+    assert str(path) in str(caught.value)
+
+
+def test_missing_files_hdus_and_variables(tmp_path, path, monkeypatch):
+    with pytest.raises(FileFormatError, match="GX-FITS-001"), open_fits(tmp_path / "no.fits"):
+        pass
+    with open_fits(path) as hdus, pytest.raises(SchemaError, match="found: PRIMARY, EVENTS, MAP"):
+        get_hdu(hdus, "GTI")
+    monkeypatch.delenv("NOSUCHVAR", raising=False)
+    with pytest.raises(FileFormatError, match="NOSUCHVAR is not set"), open_fits("$NOSUCHVAR/a.fits"):
+        pass
+
+
+def test_writing_replaces_whole_files_or_nothing(path):
+    before = path.read_bytes()
+    with pytest.raises(FileFormatError, match="GX-PATH-002"):
+        write_fits(fits.HDUList([fits.PrimaryHDU()]), path)
+    broken = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.zeros(3))])
+    broken.writeto = lambda *args, **kwargs: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    with pytest.raises(GammaxError, match="No space left"):
+        write_fits(broken, path, overwrite=True)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
