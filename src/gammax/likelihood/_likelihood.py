@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 from jax import Array
@@ -71,7 +72,7 @@ class Likelihood(eqx.Module):
             upper=slots.column("max")[free] / scale,
             free=slots.free,
         )
-        self.theta0 = values[free] / scale
+        self.theta0 = jnp.asarray(values[free] / scale)
         self.names = tuple(slots.names[slot] for slot in free)
         self.units = tuple(slots.parameters[slot].unit for slot in free)
 
