@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,14 +54,30 @@ def test_config_writes_the_defaults(tmp_path, capsys):
 
 
 def test_run_from_a_shell(tmp_path):
-    write_project(tmp_path, [make_spectrum("sim")], flux_points={"parameters": {"selection_optional": None}})
+    write_project(tmp_path, [make_spectrum("sim")], models=False)
     result = shell("analysis", "run", "config.yaml", "--out", "out", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    lines = result.stdout.splitlines()
+    assert result.stdout.splitlines() == [
+        "no_model: no model was given, nothing was fitted",
+        f"report: {Path('out') / 'report.html'}",
+    ]
+    assert [line.split()[1] for line in result.stderr.splitlines()] == ["datasets", "figures", "write"]
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_run_ends_with_the_fitted_table(tmp_path, capsys):
+    config = write_project(tmp_path, flux_points={"parameters": {"selection_optional": None}})
+    assert main(["analysis", "run", str(config), "--out", str(tmp_path / "out")]) == 0
+    lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "ok: converged"
-    assert [line.split()[:2] for line in lines[2:4]] == [["crab", "index"], ["crab", "amplitude"]]
-    assert lines[-1].endswith("report.html") and (tmp_path / "out" / "report.html").is_file()
-    assert [line.split()[1] for line in result.stderr.splitlines()][:3] == ["datasets", "models", "fit"]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    for line, parameter in zip(lines[2:4], summary["parameters"], strict=True):
+        model, name, value, _, error, *unit = line.split()
+        assert (model, name, " ".join(unit)) == (parameter["model"], parameter["name"], parameter["unit"])
+        power = float(f"1{error.partition(')')[2]}")
+        assert float(value.strip("(")) * power == pytest.approx(parameter["value"], abs=0.05 * parameter["error"])
+        assert float(error.partition(")")[0]) * power == pytest.approx(parameter["error"], rel=0.05)
+    assert lines[4] == f"fit statistic {summary['total_stat']:.4f} in {summary['n_bins']} bins of 2 datasets"
 
 
 def test_run_without_models_and_a_second_time(tmp_path, capsys):
@@ -95,8 +112,10 @@ def test_errors_are_messages_and_tracebacks_only_when_asked(tmp_path, capsys):
     config.write_text("fit: {fit_rnge: {}}")
     assert main(["analysis", "run", str(config)]) == 2
     said = capsys.readouterr()
-    assert said.out == "" and "Traceback" not in said.err
-    assert said.err.startswith("GX-ANALYSIS-001") and "did you mean 'fit_range'" in said.err
+    assert said.out == ""
+    assert "Traceback" not in said.err
+    assert said.err.startswith("GX-ANALYSIS-001")
+    assert "did you mean 'fit_range'" in said.err
     with pytest.raises(SchemaError):
         main(["analysis", "run", str(config), "--debug"])
 
@@ -123,4 +142,5 @@ def test_help_documents_the_exit_codes(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["analysis", "run", "--help"])
     text = capsys.readouterr().out
-    assert all(f"  {code}  " in text for code in (0, 1, 2, 130)) and "status" in text
+    assert all(f"  {code}  " in text for code in (0, 1, 2, 130))
+    assert "status" in text

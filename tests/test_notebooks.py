@@ -19,6 +19,7 @@ def test_notebook_runs(path, data_dir, tmp_path):
     script = tmp_path / "notebook.py"
     script.write_text("\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"))
     environment = {**os.environ, "GAMMAX_DATA": str(data_dir), "MPLBACKEND": "Agg", "PYTHONWARNINGS": "default"}
-    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment, cwd=tmp_path,
-                         check=False)
+    run = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
+    )
     assert run.returncode == 0, run.stderr[-3000:]

@@ -25,7 +25,7 @@ def _required() -> list[str]:
     except PackageNotFoundError:
         # running from a source tree that was never installed
         return ["jax", "numpy", "astropy", "equinox"]
-    return [re.match(r"[\w.-]+", line).group() for line in lines if "extra ==" not in line]
+    return [re.split(r"[^\w.-]", line)[0] for line in lines if "extra ==" not in line]
 
 
 def _version(name: str) -> str:

@@ -123,7 +123,8 @@ def test_relative_paths_start_from_the_file(tmp_path, monkeypatch):
     config = AnalysisConfig.read("sub/config.yaml")
     assert config.path("datasets.yaml") == tmp_path / "sub" / "datasets.yaml"
     assert config.update("fit: {fit_range: {min: 1 TeV}}").folder == tmp_path / "sub"
-    assert config == AnalysisConfig() and AnalysisConfig().path("datasets.yaml") == Path("datasets.yaml")
+    assert config == AnalysisConfig()
+    assert AnalysisConfig().path("datasets.yaml") == Path("datasets.yaml")
     monkeypatch.setenv("MY_DATA", str(tmp_path))
     assert config.path("$MY_DATA/datasets.yaml") == tmp_path / "datasets.yaml"
 
@@ -132,7 +133,8 @@ def test_update_merges_and_changes_nothing_else():
     config = AnalysisConfig.from_yaml(OTHER)
     new = config.update({"fit": {"fit_range": {"max": "5 TeV"}}, "flux_points": {"parameters": {}}})
     assert (new.fit.fit_range.min, new.fit.fit_range.max) == ("800 GeV", "5 TeV")
-    assert new.flux_points.parameters == {} and new.flux_points.source == "crab"
+    assert new.flux_points.parameters == {}
+    assert new.flux_points.source == "crab"
     assert config.fit.fit_range.max == "30 TeV"
     with pytest.raises(AttributeError):
         config.fit = new.fit
@@ -159,7 +161,7 @@ WRONG = [
         SchemaError,
         "002",
         "datasets.background.method",
-        "did you mean 'ring'?",
+        "mean 'ring'?",
     ),
     ("flux_points: {energy: {nbins: 0}}", SchemaError, "002", "flux_points.energy.nbins", ">= 1"),
     ("flux_points: {energy: {nbins: 2.5}}", SchemaError, "002", "flux_points.energy.nbins", "`int"),

@@ -1,5 +1,7 @@
 """The output folder: nothing of value is lost, whatever happens."""
 
+from pathlib import Path
+
 import pytest
 
 from gammax.analysis._folder import check_folder, staged
@@ -35,13 +37,18 @@ def test_products_are_replaced_and_other_files_stay(tmp_path):
     assert tree(tmp_path) == {"out/notes.txt": "mine", "out/figures/new.png": "new", "out/summary.json": "new"}
 
 
-def test_a_run_that_fails_leaves_the_previous_one(tmp_path):
+def test_a_run_that_fails_leaves_the_previous_one(tmp_path, monkeypatch):
+    def interrupted(path, text):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
     out = tmp_path / "out"
     write_run(out, "old", "report.html")
     before = tree(tmp_path)
-    with pytest.raises(KeyboardInterrupt), staged(out) as place:
-        (place / "report.html").write_text("half")
-        raise KeyboardInterrupt
+    monkeypatch.setattr(Path, "write_text", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_run(out, "new", "report.html")
+    monkeypatch.undo()
     assert tree(tmp_path) == before
 
 

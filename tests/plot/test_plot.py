@@ -61,7 +61,8 @@ def test_poisson_interval_covers_what_it_says():
 def test_residuals_are_signed_roots_of_the_statistic():
     dataset, models = make_onoff(), true_models()
     found = deviance_residuals(dataset, models)
-    assert np.isnan(found[0]) and np.isfinite(found[1:]).all()
+    assert np.isnan(found[0])
+    assert np.isfinite(found[1:]).all()
     assert np.sum(found[1:] ** 2) == pytest.approx(dataset.stat_sum(models), rel=1e-12)
     assert (
         np.sign(found[1:]).tolist() == np.sign((dataset.counts.values() - dataset.npred(models).values())[1:]).tolist()
@@ -112,8 +113,10 @@ def test_bins_outside_the_mask_are_light(ax):
     # vertical bars of the points, one collection per group: inside the mask, then outside
     bars = [container.lines[2] for container in ax.containers if container.lines[2][0].get_segments()]
     inside, outside = (group[1] for group in bars)
-    assert len(inside.get_segments()) == 7 and len(outside.get_segments()) == 1
-    assert inside.get_alpha() == 1.0 and outside.get_alpha() < 0.5
+    assert len(inside.get_segments()) == 7
+    assert len(outside.get_segments()) == 1
+    assert inside.get_alpha() == 1.0
+    assert outside.get_alpha() < 0.5
     (low, high) = outside.get_segments()[0][:, 1]
     np.testing.assert_allclose([low, high], np.ravel(poisson_interval(dataset.counts.values()[:1])))
 
@@ -139,13 +142,15 @@ def test_residual_points_and_their_scale(ax):
     np.testing.assert_allclose(points.get_xdata(), ENERGY.center_value("TeV"))
     np.testing.assert_array_equal(points.get_ydata(), deviance_residuals(dataset, models))
     low, high = ax.get_ylim()
-    assert low == -high and high > np.nanmax(np.abs(points.get_ydata()))
+    assert low == -high
+    assert high > np.nanmax(np.abs(points.get_ydata()))
 
 
 def test_axes_are_made_where_none_are_given():
     dataset, models = make_spectrum(), true_models()
     upper, lower = plot_fit(dataset, models)
-    assert upper.get_shared_x_axes().joined(upper, lower) and upper.get_title(loc="left") + upper.get_title() == "run-1"
+    assert upper.get_shared_x_axes().joined(upper, lower)
+    assert upper.get_title(loc="left") + upper.get_title() == "run-1"
     for plot in (plot_counts, plot_residuals):
         assert plot(dataset, models).figure is not upper.figure
     assert len(plot_fits([dataset], models)) == 1
@@ -168,7 +173,8 @@ def test_a_grid_has_one_legend_and_outer_labels():
     datasets = Datasets([make_onoff(f"run-{k}", seed=k + 1) for k in range(5)])
     figure = Figure()
     pairs = plot_fits(datasets, true_models(), grid_axes(5, figure))
-    assert len(figure.legends) == 1 and all(upper.get_legend() is None for upper, _ in pairs)
+    assert len(figure.legends) == 1
+    assert all(upper.get_legend() is None for upper, _ in pairs)
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert sorted(names) == ["background (α × OFF)", "counts", "model", "outside the mask"]
     assert [bool(upper.get_ylabel()) for upper, _ in pairs] == [True, False, False, True, False]
@@ -191,7 +197,8 @@ def test_spectrum_and_its_band(ax):
 
 def test_spectrum_without_covariance_has_no_band(ax):
     plot_spectrum(true_models(), "crab", "0.1 TeV", "10 TeV", ax, label="start")
-    assert not ax.collections and ax.get_legend_handles_labels()[1] == ["start"]
+    assert not ax.collections
+    assert ax.get_legend_handles_labels()[1] == ["start"]
 
 
 def test_flux_points_and_spectrum_share_their_axes(ax):
@@ -228,5 +235,6 @@ def test_style_comes_and_goes():
 
 def test_colors_differ_and_the_first_is_that_of_predictions():
     colors = model_colors(true_models("a") + true_models("b") + true_models("c"))
-    assert list(colors) == ["a", "b", "c"] and len(set(colors.values())) == 3
+    assert list(colors) == ["a", "b", "c"]
+    assert len(set(colors.values())) == 3
     assert colors["a"] == "#D55E00"

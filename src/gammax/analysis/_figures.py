@@ -1,0 +1,135 @@
+"""The figures of a run, as PNG bytes."""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+import astropy.units as u
+import numpy as np
+from tqdm import tqdm
+
+from gammax.plot import (
+    PANELS_PER_PAGE,
+    format_energy_axis,
+    grid_axes,
+    model_colors,
+    plot_energy_ranges,
+    plot_fits,
+    plot_flux_points,
+    plot_spectrum,
+    style,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from gammax.analysis._results import Results
+    from gammax.datasets import Datasets
+    from gammax.estimators import FluxPoints
+    from gammax.models import Models
+
+_DPI = 150
+_WIDTH = 11.0
+# bars of more datasets than this would leave no room for the spectrum above them
+_MAX_RANGES = 24
+
+
+class Picture(NamedTuple):
+    """A figure: name of its file without suffix, what it shows, PNG."""
+
+    name: str
+    caption: str
+    png: bytes
+
+
+def make_figures(results: Results) -> list[Picture]:
+    """Spectrum with flux points, their profiles, and counts of every dataset."""
+    pictures, models, points = [], results.fitted_models, results.flux_points
+    with style():
+        if models is not None and np.isfinite(_energy_range(results.datasets)).all():
+            pictures.append(_spectrum(results.datasets, models, points, results.source))
+        if points is not None and "stat_scan" in points.quantities:
+            pictures.append(_profiles(points))
+        return pictures + _counts(results.datasets, models)
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    # not from pyplot: nothing of the user's session is touched, and no display is needed
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=_DPI)
+    return stream.getvalue()
+
+
+def _energy_range(datasets: Datasets) -> u.Quantity:
+    """Lowest and highest energy inside the masks, NaN where all are empty."""
+    low, high = datasets.energy_ranges
+    finite = np.isfinite(low.value)
+    if not finite.any():
+        return [np.nan, np.nan] * u.TeV
+    return u.Quantity([low[finite].min(), high[finite].max()])
+
+
+def _spectrum(datasets: Datasets, models: Models, points: FluxPoints | None, source: str | None) -> Picture:
+    bars = len(datasets) if 1 < len(datasets) <= _MAX_RANGES else 0
+    figure = _figure(_WIDTH, 5.4 + 0.2 * bars)
+    upper, *lower = (
+        figure.subplots(2, 1, sharex=True, height_ratios=(5.0, 0.3 + 0.2 * bars)) if bars else [figure.subplots()]
+    )
+    low, high = _energy_range(datasets)
+    for name, color in model_colors(models).items():
+        plot_spectrum(models, name, low, high, upper, color=color, label=f"{name}, best fit with 1σ band")
+    caption = "Spectral energy distribution: best fit with its 1σ error band"
+    if points is not None:
+        plot_flux_points(points, upper)
+        caption += f", flux points of {source}"
+    # above the axes, where no flux point can be
+    upper.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, borderaxespad=0.0)
+    if bars:
+        upper.set_xlabel("")
+        plot_energy_ranges(datasets, lower[0])
+        caption += "; below, the energies of each dataset inside the fit"
+    return Picture("spectrum", f"{caption}.", _png(figure))
+
+
+def _profiles(points: FluxPoints) -> Picture:
+    figure = _figure(_WIDTH, 5.2)
+    format_energy_axis(points.plot_ts_profiles(figure.subplots()))
+    caption = "Profile of the fit statistic in every energy bin, above its minimum (1, 4, 9 are 1, 2, 3σ)."
+    return Picture("flux_profiles", caption, _png(figure))
+
+
+def _counts(datasets: Datasets, models: Models | None) -> list[Picture]:
+    pages = -(-len(datasets) // PANELS_PER_PAGE)
+    bounds = np.linspace(0, len(datasets), pages + 1).round().astype(int)
+    pictures = []
+    hidden = pages < 3 or not _LOGGER.isEnabledFor(logging.INFO)
+    for page in tqdm(range(pages), desc="figures", disable=hidden):
+        shown = datasets[bounds[page] : bounds[page + 1]]
+        figure = _figure(_WIDTH, 5.6)
+        plot_fits(shown, models, grid_axes(len(shown), figure))
+        name = "counts" if pages == 1 else f"counts_{page + 1}"
+        pictures.append(Picture(name, _counts_caption(models), _png(figure)))
+    return pictures
+
+
+def _counts_caption(models: Models | None) -> str:
+    if models is None:
+        return (
+            "Counts with Poisson errors and background; significance of the excess in every bin. Bins outside the mask "
+            "are light."
+        )
+    return (
+        "Counts with Poisson errors, background and prediction of the best fit; residuals as the signed root of each "
+        "bin's share of the fit statistic. Bins outside the mask are light."
+    )
+
+
+_LOGGER = logging.getLogger("gammax")

@@ -1,0 +1,119 @@
+"""From the configuration's flux_points section to the estimator's arguments."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+
+from gammax.analysis._config import AnalysisConfig
+from gammax.datasets import Datasets
+from gammax.errors import DataValueError, GeometryError, SchemaError, did_you_mean
+from gammax.estimators import FluxPointsEstimator
+from gammax.maps import MapAxis
+from gammax.models import Models
+from gammax.units import to_value
+
+_EDGE_RTOL = 1e-6
+
+
+def flux_source(config: AnalysisConfig, models: Models) -> str:
+    """Name of the source: the one configured, or the only model whatever its name.
+
+    Raises
+    ------
+    SchemaError : no model of that name among several.
+    """
+    name = config.flux_points.source
+    if name in models.names:
+        return name
+    if len(models) == 1:
+        return models.names[0]
+    raise SchemaError(
+        "GX-ANALYSIS-020",
+        f"no model named {name!r} for the flux points",
+        key="flux_points.source",
+        do=did_you_mean(name, models.names),
+    )
+
+
+def flux_options(config: AnalysisConfig) -> dict[str, Any]:
+    """Options of the estimator.
+
+    Raises
+    ------
+    SchemaError : an option that it does not have.
+    """
+    known = {field.name for field in dataclasses.fields(FluxPointsEstimator)} - {"energy_edges", "source"}
+    for name in config.flux_points.parameters:
+        if name not in known:
+            raise SchemaError(
+                "GX-ANALYSIS-021",
+                f"unknown option {name!r}",
+                key=f"flux_points.parameters.{name}",
+                do=did_you_mean(name, known),
+            )
+    return dict(config.flux_points.parameters)
+
+
+def flux_edges(config: AnalysisConfig, datasets: Datasets) -> u.Quantity:
+    """Edges of the flux points, shape (K + 1,).
+
+    With ``nbins``, equal logarithmic bins from min to max; without, the reconstructed edges between them. A limit that
+    is null is that of the masks. Datasets may have different axes: an edge counts if every dataset that has data on
+    both sides of it has it too.
+
+    Raises
+    ------
+    DataValueError : nothing inside the masks, or min not below max. GeometryError : no two edges in common.
+    """
+    energy = config.flux_points.energy
+    edges = _common_edges(datasets)
+    low = edges[0] if energy.min is None else float(to_value(energy.min, "TeV", "flux_points.energy.min"))
+    high = edges[-1] if energy.max is None else float(to_value(energy.max, "TeV", "flux_points.energy.max"))
+    if not low < high:
+        raise DataValueError(
+            "GX-ANALYSIS-022",
+            "flux_points.energy.min is not below max",
+            key="flux_points.energy",
+            found=f"{low:.6g} to {high:.6g} TeV",
+        )
+    if energy.nbins is not None:
+        return MapAxis.from_energy_bounds(low * u.TeV, high * u.TeV, energy.nbins).edges
+    inside = edges[(edges >= low * (1 - _EDGE_RTOL)) & (edges <= high * (1 + _EDGE_RTOL))]
+    if len(inside) < 2:
+        raise GeometryError(
+            "GX-ANALYSIS-023",
+            "the datasets have no two energy edges in common for flux points",
+            key="flux_points.energy",
+            found=f"{low:.6g} to {high:.6g} TeV",
+            do="give flux_points.energy.nbins",
+        )
+    return inside * u.TeV
+
+
+def _common_edges(datasets: Datasets) -> np.ndarray:
+    """Edges [TeV] of bins inside the masks, without those that cut through a bin of another dataset."""
+    own = []
+    for dataset in datasets:
+        edges, mask = dataset.energy_axis.edges_value("TeV"), dataset.mask
+        own.append(edges[np.append(mask, False) | np.append(False, mask)])
+    own = [edges for edges in own if len(edges)]
+    if not own:
+        raise DataValueError(
+            "GX-ANALYSIS-024",
+            "no energy bin is left inside the masks",
+            key="fit.fit_range",
+            datasets=", ".join(datasets.names),
+        )
+    every = np.unique(np.concatenate(own))
+    every = every[np.append(True, np.diff(np.log(every)) > _EDGE_RTOL)]
+    return every[np.all([_fits(every, edges) for edges in own], axis=0)]
+
+
+def _fits(candidates: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Which candidates are edges of a dataset, or lie outside its range."""
+    outside = (candidates < edges[0] * (1 - _EDGE_RTOL)) | (candidates > edges[-1] * (1 + _EDGE_RTOL))
+    return outside | np.isclose(candidates[:, np.newaxis], edges, rtol=_EDGE_RTOL, atol=0).any(axis=1)
