@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
@@ -86,10 +87,11 @@ def _unpack(stream: BinaryIO, path: Path) -> _Unpacked:
 
 def file_of(hdus: fits.HDUList) -> str | None:
     """Path of an open HDU list, for messages."""
-    return hdus.filename()
+    name = hdus.filename()
+    return None if name is None else os.fsdecode(name)
 
 
-def get_hdu(hdus: fits.HDUList, name: str) -> fits.BinTableHDU | fits.ImageHDU:
+def get_hdu(hdus: fits.HDUList, name: str) -> Any:
     """HDU by name.
 
     Raises

@@ -69,7 +69,7 @@ def _values(dataset: SpectrumBase, name: str, mask: np.ndarray) -> np.ndarray | 
         return None
     data = getattr(dataset, name, None)
     if data is None:
-        return None
+        return np.zeros(len(mask)) if name == "background" else None
     values = data.values("")
     k = first_bad(mask & ~(np.isfinite(values) & (values >= 0)))
     if k is not None:

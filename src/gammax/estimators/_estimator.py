@@ -231,7 +231,8 @@ def snap_edges(edges: np.ndarray, datasets: Sequence[SpectrumDataset | SpectrumD
         )
     if len(snapped) != len(edges) or not np.allclose(snapped, edges, rtol=_EDGE_RTOL, atol=0.0):
         warnings.warn(
-            f"GX-FLUX-003 flux-point edges were moved to edges of the reconstructed axes: {snapped} TeV",
+            f"GX-FLUX-003 flux-point edges were moved to edges of the reconstructed axes: "
+            f"{', '.join(f'{edge:.4g}' for edge in snapped)} TeV",
             GammaxWarning,
             stacklevel=3,
         )

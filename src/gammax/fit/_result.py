@@ -68,7 +68,7 @@ class FitResult:
         free = set(self.names)
         keep = [name in free for name in self.models.parameters]
         table.keep_columns(["model", "name", "value", "error", "unit"])
-        return table[np.array(keep)]
+        return Table(table[np.array(keep)])
 
     def plot_correlation(self, ax: Axes | None = None) -> Axes:
         """Correlation matrix as an image."""

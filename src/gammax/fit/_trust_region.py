@@ -26,10 +26,22 @@ _TINY = 1e-300
 
 
 class State(NamedTuple):
-    """Where the minimisation is. `edm` is the predicted distance to the minimum, in units of the statistic."""
+    """Where the minimisation is, and what it tries next.
+
+    Attributes
+    ----------
+    theta, derivatives : the best point so far.
+    trial, gain : the point to try next, and by how much the quadratic model says the statistic will fall there.
+    radius : longest step, in units of the Fisher diagonal.
+    edm : predicted distance of `theta` to the minimum, in units of the statistic.
+    convex : whether the Hessian there is positive semi-definite.
+    n_steps : points tried.
+    """
 
     theta: Array
     derivatives: Derivatives
+    trial: Array
+    gain: Array
     radius: Array
     edm: Array
     convex: Array
@@ -90,50 +102,53 @@ def _newton_step(spectrum: _Spectrum, radius: Array) -> Array:
     return step * jnp.minimum(1.0, 1.0000001 * radius / jnp.maximum(jnp.sqrt(jnp.sum(step**2)), _TINY))
 
 
-def _curvature(derivatives: Derivatives, active: Array, scale: Array) -> Array:
-    near = _edm(_spectrum(derivatives.fisher, derivatives.gradient, scale, active)) < HYBRID_EDM
-    return jnp.where(near, derivatives.hessian, derivatives.fisher)
+def _propose(
+    theta: Array, now: Derivatives, radius: Array, lower: Array, upper: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Next point to try, its predicted gain, and the edm and convexity of this one."""
+    active = active_bounds(theta, now.gradient, lower, upper)
+    scale = fisher_scale(now.fisher)
+    exact = _spectrum(now.hessian, now.gradient, scale, active)
+    scoring = _spectrum(now.fisher, now.gradient, scale, active)
+    near = _edm(scoring) < HYBRID_EDM
+    spectrum = jax.tree.map(lambda a, b: jnp.where(near, a, b), exact, scoring)
+    trial = jnp.clip(theta + spectrum.scale * (spectrum.vectors @ _newton_step(spectrum, radius)), lower, upper)
+    move = trial - theta
+    gain = -(now.gradient @ move + 0.5 * move @ jnp.where(near, now.hessian, now.fisher) @ move)
+    return trial, gain, _edm(exact), exact.eigenvalues[0] > -FLAT
 
 
-def _assess(theta: Array, derivatives: Derivatives, lower: Array, upper: Array) -> tuple[Array, Array]:
-    active = active_bounds(theta, derivatives.gradient, lower, upper)
-    spectrum = _spectrum(derivatives.hessian, derivatives.gradient, fisher_scale(derivatives.fisher), active)
-    return _edm(spectrum), spectrum.eigenvalues[0] > -FLAT
-
-
-def start(function: Callable[[Array], Derivatives], theta: Array, lower: Array, upper: Array) -> State:
-    """State at the start values, moved inside the bounds."""
+def start(theta: Array, lower: Array, upper: Array) -> State:
+    """State before the first point, which is the start values moved inside the bounds."""
     theta = jnp.clip(theta, lower, upper)
-    derivatives = function(theta)
-    edm, convex = _assess(theta, derivatives, lower, upper)
-    return State(theta, derivatives, jnp.ones(()), edm, convex, jnp.zeros((), dtype=int))
+    unknown = jnp.full(theta.shape * 2, jnp.inf)
+    nothing = Derivatives(jnp.full((), jnp.inf), unknown[0], unknown, unknown)
+    one, infinite = jnp.ones(()), jnp.full((), jnp.inf)
+    return State(theta, nothing, theta, infinite, one, infinite, jnp.array(False), jnp.zeros((), dtype=int))
 
 
 def step(function: Callable[[Array], Derivatives], state: State, lower: Array, upper: Array) -> State:
-    """One step: the quadratic model minimised in the radius, clipped to the bounds, kept if the statistic falls."""
-    theta, now, radius = state.theta, state.derivatives, state.radius
-    active = active_bounds(theta, now.gradient, lower, upper)
-    scale = fisher_scale(now.fisher)
-    curvature = _curvature(now, active, scale)
-    spectrum = _spectrum(curvature, now.gradient, scale, active)
-    move = spectrum.scale * (spectrum.vectors @ _newton_step(spectrum, radius))
-    trial = jnp.clip(theta + move, lower, upper)
-    move = trial - theta
-    predicted = -(now.gradient @ move + 0.5 * move @ curvature @ move)
-    new = function(trial)
+    """Try a point, keep it if the statistic falls enough, adapt the radius, propose the next.
 
-    noise = 1e-13 * (1.0 + jnp.abs(now.value))
-    gained = now.value - new.value
-    ratio = jnp.where(jnp.abs(predicted) < noise, 1.0, gained / jnp.where(predicted == 0.0, _TINY, predicted))
+    The start point is tried by the same line of code as all others: `function` is compiled once.
+    """
+    new, now = function(state.trial), state.derivatives
+    first = state.n_steps == 0
+    noise = 1e-13 * (1.0 + jnp.abs(new.value))
+    fall = jnp.where(first, 0.0, now.value - new.value)
+    ratio = jnp.where(jnp.abs(state.gain) < noise, 1.0, fall / jnp.where(state.gain == 0.0, _TINY, state.gain))
     finite = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(new.gradient)) & jnp.all(jnp.isfinite(new.hessian))
-    good = finite & (gained >= -noise) & (ratio > 1e-4)
-    size = jnp.sqrt(jnp.sum((move / scale) ** 2))
-    grown = jnp.where(ratio > 0.75, jnp.maximum(radius, 2.0 * size), jnp.where(ratio > 0.25, radius, 0.25 * size))
-    radius = jnp.where(good, grown, 0.25 * jnp.minimum(radius, size))
+    good = first | (finite & (fall >= -noise) & (ratio > 1e-4))
+    move = (state.trial - state.theta) / fisher_scale(jnp.where(first, 1.0, now.fisher))
+    size = jnp.sqrt(jnp.sum(move**2))
+    held = jnp.where(ratio > 0.25, state.radius, 0.25 * size)
+    longer = jnp.where(ratio > 0.75, jnp.maximum(state.radius, 2.0 * size), held)
+    radius = jnp.where(good, longer, 0.25 * jnp.minimum(state.radius, size))
+    radius = jnp.where(first, state.radius, radius)
 
-    theta, now = jax.tree.map(lambda new, old: jnp.where(good, new, old), (trial, new), (theta, now))
-    edm, convex = _assess(theta, now, lower, upper)
-    return State(theta, now, radius, edm, convex, state.n_steps + 1)
+    theta, now = jax.tree.map(lambda new, old: jnp.where(good, new, old), (state.trial, new), (state.theta, now))
+    trial, gain, edm, convex = _propose(theta, now, radius, lower, upper)
+    return State(theta, now, trial, gain, radius, edm, convex, state.n_steps + 1)
 
 
 def minimise(
@@ -151,6 +166,4 @@ def minimise(
         done = (state.edm <= tolerance) & state.convex
         return (state.n_steps < max_steps) & ~done & (state.radius > 1e-12)
 
-    return jax.lax.while_loop(
-        unfinished, lambda state: step(function, state, lower, upper), start(function, theta, lower, upper)
-    )
+    return jax.lax.while_loop(unfinished, lambda state: step(function, state, lower, upper), start(theta, lower, upper))

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from gammax.errors import ModelError, did_you_mean
-from gammax.models import Models, SpectralModel, n_panels
+from gammax.models import Models, SkyModel, SpectralModel, n_panels
 
 if TYPE_CHECKING:
     from gammax.datasets import SpectrumDataset, SpectrumDatasetOnOff
@@ -47,7 +47,9 @@ def fold_spectrum(model: SpectralModel, edges: Array, response: Array, panels: i
 
 
 def predict_signal(
-    dataset: SpectrumDataset | SpectrumDatasetOnOff, models: Models, model_names: Iterable[str] | None = None
+    dataset: SpectrumDataset | SpectrumDatasetOnOff,
+    models: Models | SkyModel | Iterable[SkyModel],
+    model_names: Iterable[str] | None = None,
 ) -> np.ndarray:
     """Predicted signal counts of a dataset, shape (R,), masked bins included.
 
@@ -61,6 +63,7 @@ def predict_signal(
     ------
     ModelError : a name that is no model's.
     """
+    models = models if isinstance(models, Models) else Models(models)
     chosen = models.names if model_names is None else tuple(model_names)
     for name in chosen:
         if name not in models.names:

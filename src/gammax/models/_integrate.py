@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-# 6 nodes on panels of at most 0.25 in ln E: relative error below 1e-11 up to 10 cutoff energies
+# 6 nodes on panels of at most 0.25 in ln E: relative error 2e-15 at 10 cutoff energies, 1e-11 at 30, 1e-8 at 50
 # (tests/models/test_integrate.py compares with 50-digit quadrature)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 PANEL_WIDTH = 0.25
