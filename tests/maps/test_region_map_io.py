@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from gammax._fits import open_fits
 from gammax.errors import DataValueError, FileFormatError, GammaxError, GeometryError, SchemaError, UnitError
-from gammax.maps import MapAxis, RegionGeom, RegionNDMap, ebounds_hdu, read_energy_axis
+from gammax.maps import MapAxis, RegionGeom, RegionNDMap
+from gammax.maps._energy_table import ebounds_hdu, read_energy_axis
 
 W01 = "datasets/w01/pha_obs23523.fits"
 NAMES = ["COUNTS", "COUNTS_OFF", "ACCEPTANCE", "ACCEPTANCE_OFF", "EXPOSURE", "EDISP", "EDISP_EXPOSURE", "MASK_SAFE"]

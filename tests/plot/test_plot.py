@@ -13,9 +13,7 @@ from gammax.estimators import FluxPoints
 from gammax.maps import RegionNDMap
 from gammax.models import Models
 from gammax.plot import (
-    deviance_residuals,
     grid_axes,
-    model_colors,
     plot_counts,
     plot_energy_ranges,
     plot_fit,
@@ -23,9 +21,10 @@ from gammax.plot import (
     plot_flux_points,
     plot_residuals,
     plot_spectrum,
-    poisson_interval,
     style,
 )
+from gammax.plot._counts import deviance_residuals, poisson_interval
+from gammax.plot._style import model_colors
 from gammax.stats import li_ma_significance
 from small_project import ENERGY, make_onoff, make_spectrum, true_models
 

@@ -10,17 +10,9 @@ import astropy.units as u
 import numpy as np
 from tqdm import tqdm
 
-from gammax.plot import (
-    PANELS_PER_PAGE,
-    format_energy_axis,
-    grid_axes,
-    model_colors,
-    plot_energy_ranges,
-    plot_fits,
-    plot_flux_points,
-    plot_spectrum,
-    style,
-)
+from gammax.plot import grid_axes, plot_energy_ranges, plot_fits, plot_flux_points, plot_spectrum, style
+from gammax.plot._grid import PANELS_PER_PAGE
+from gammax.plot._style import format_energy_axis, model_colors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -19,7 +19,8 @@ from gammax.datasets._arrays import first_bad
 from gammax.datasets._tables import read_gti, read_meta, read_table
 from gammax.errors import DataValueError, FileFormatError, GeometryError, SchemaError
 from gammax.irf import EDispKernel
-from gammax.maps import MapAxis, RegionGeom, RegionNDMap, read_energy_axis
+from gammax.maps import MapAxis, RegionGeom, RegionNDMap
+from gammax.maps._energy_table import read_energy_axis
 
 
 class _Spectrum(NamedTuple):

@@ -16,7 +16,8 @@ from gammax._paths import resolve_path
 from gammax.datasets._base import SpectrumBase
 from gammax.datasets._tables import dump_meta, table_hdu
 from gammax.errors import FileFormatError, SchemaError
-from gammax.maps import RegionNDMap, ebounds_hdu, energy_columns
+from gammax.maps import RegionNDMap
+from gammax.maps._energy_table import ebounds_hdu, energy_columns
 from gammax.units import unit_string
 
 _INT32_MAX = 2**31 - 1

@@ -12,7 +12,7 @@ from scipy.interpolate import PchipInterpolator
 
 from gammax.errors import GammaxWarning, SchemaError, did_you_mean
 from gammax.estimators._sed_quantities import KINDS
-from gammax.maps import get_axes
+from gammax.maps._plot import get_axes
 from gammax.units import parse_unit, unit_string
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from gammax._paths import resolve_path, write_text
 from gammax.errors import FileFormatError, GammaxError, SchemaError
 from gammax.estimators._flux_points import FluxPoints
 from gammax.estimators._sed_tables import points_from_table
-from gammax.maps import column_units
+from gammax.maps._columns import column_units
 from gammax.models import SpectralModel
 from gammax.units import parse_unit
 

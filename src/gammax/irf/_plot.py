@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gammax.maps import format_axis, get_axes
+from gammax.maps._plot import format_axis, get_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,7 +16,9 @@ from astropy.io import fits
 from gammax._fits import get_column, get_hdu
 from gammax.errors import DataValueError, GammaxWarning, SchemaError
 from gammax.irf._probabilities import check_probabilities, without_negative
-from gammax.maps import MapAxis, column_units, ebounds_hdu, energy_columns, read_energy_axis
+from gammax.maps import MapAxis
+from gammax.maps._columns import column_units
+from gammax.maps._energy_table import ebounds_hdu, energy_columns, read_energy_axis
 
 _MATRIX_NAMES = ("MATRIX", "SPECRESP MATRIX")
 

@@ -1,15 +1,9 @@
 """Pictures: every function draws into the axes it is given, and returns them."""
 
 from gammax.plot._style import style as style
-from gammax.plot._style import model_colors as model_colors
-from gammax.plot._style import format_energy_axis as format_energy_axis
-from gammax.plot._style import PALETTE as PALETTE
-from gammax.plot._counts import deviance_residuals as deviance_residuals
-from gammax.plot._counts import poisson_interval as poisson_interval
 from gammax.plot._counts import plot_counts as plot_counts
 from gammax.plot._counts import plot_residuals as plot_residuals
 from gammax.plot._counts import plot_fit as plot_fit
-from gammax.plot._grid import PANELS_PER_PAGE as PANELS_PER_PAGE
 from gammax.plot._grid import grid_axes as grid_axes
 from gammax.plot._grid import plot_fits as plot_fits
 from gammax.plot._spectrum import plot_energy_ranges as plot_energy_ranges

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import chi2
 
-from gammax.maps import get_axes
+from gammax.maps._plot import get_axes
 from gammax.plot._style import BACKGROUND, DATA, MASKED, MODEL, format_energy_axis
 
 if TYPE_CHECKING:

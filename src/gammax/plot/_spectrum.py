@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from gammax.maps import get_axes
+from gammax.maps._plot import get_axes
 from gammax.plot._style import BACKGROUND, DATA, MODEL, format_energy_axis
 
 if TYPE_CHECKING:
