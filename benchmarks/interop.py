@@ -42,7 +42,7 @@ from gammax.models import (
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = HERE.parents[1] / "shared" / "reference"
-sys.path.insert(0, str(HERE.parent / "tests" / "parity"))
+sys.path.insert(0, str(HERE.parent / "tests"))
 from trapezoid import TrapezoidExpCutoff, TrapezoidLogParabola  # noqa: E402
 
 MODELS = {"pl": PowerLawSpectralModel, "ecpl": ExpCutoffPowerLawSpectralModel, "logpar": LogParabolaSpectralModel}
