@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trapezoid import TrapezoidExpCutoff, TrapezoidLogParabola
 
 from gammax.datasets import Datasets
 from gammax.estimators import FluxPointsEstimator
@@ -22,6 +21,7 @@ from gammax.models import (
     PowerLawSpectralModel,
     SkyModel,
 )
+from trapezoid import TrapezoidExpCutoff, TrapezoidLogParabola
 
 pytestmark = pytest.mark.data
 
