@@ -7,7 +7,7 @@ program can read (file, hdu, column, obs_id ...). A foreign exception that cause
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self
 
 
 class GammaxError(Exception):
@@ -20,10 +20,12 @@ class GammaxError(Exception):
     found, expected : what was there, what should have been.
     do : what the user can do about it.
     **context : where it happened (``file``, ``hdu``, ``column``, ``keyword``, ``obs_id``, ``parameter`` ...).
+
+    All of them are attributes; `context` holds `found` and `expected` as well.
     """
 
     def __init__(self, code: str, what: str, *, found: Any = None, expected: Any = None, do: str = "", **context: Any):
-        self.code = code
+        self.code, self.what, self.found, self.expected, self.do = code, what, found, expected, do
         self.context = {key: value for key, value in context.items() if value is not None}
         if found is not None:
             self.context["found"] = found
@@ -36,6 +38,16 @@ class GammaxError(Exception):
         lines += [f"  expected: {expected}"] if expected is not None else []
         lines += [f"  do: {do}"] if do else []
         super().__init__("\n".join(lines))
+
+    def with_context(self, **where: Any) -> Self:
+        """The same error with more places named (``file`` ...), to be raised from this one.
+
+        A place that it names already stays: who raised it was nearer.
+        """
+        own = {key: value for key, value in self.context.items() if key not in ("found", "expected")}
+        return type(self)(
+            self.code, self.what, found=self.found, expected=self.expected, do=self.do, **{**where, **own}
+        )
 
 
 class FileFormatError(GammaxError):

@@ -57,8 +57,10 @@ def unit_string(unit: Any) -> str:
         return parsed.to_string()
 
 
-def to_quantity(value: Any, unit: str = "", name: str = "value") -> u.Quantity:
+def to_quantity(value: Any, unit: str | None = "", name: str = "value") -> u.Quantity:
     """Quantity from a Quantity, a string (``"1 TeV"``) or a bare number (only where `unit` is dimensionless).
+
+    With `unit` None any unit will do.
 
     Raises
     ------
@@ -71,10 +73,10 @@ def to_quantity(value: Any, unit: str = "", name: str = "value") -> u.Quantity:
             "GX-UNIT-002",
             f"cannot read {name}",
             found=repr(value),
-            expected=f"a number with unit {unit!r}",
+            expected=f"a number with unit {unit or ''!r}",
             parameter=name,
         ) from error
-    if not quantity.unit.is_equivalent(parse_unit(unit)):
+    if unit is not None and not quantity.unit.is_equivalent(parse_unit(unit)):
         raise UnitError(
             "GX-UNIT-003",
             f"{name} has the wrong unit",

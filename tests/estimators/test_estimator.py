@@ -145,7 +145,29 @@ def test_what_is_refused():
     dataset = toy_spectrum("wstat")
     with pytest.raises(FitError, match="GX-FLUX-001"):
         FluxPointsEstimator(edges_of(dataset), "x", selection_optional="ull")
+    for wrong in ({"n_sigma_ul": 0.0}, {"n_sigma": -1.0}, {"tolerance": -1.0}, {"max_steps": 0}):
+        with pytest.raises(FitError, match="GX-FLUX-004"):
+            FluxPointsEstimator(edges_of(dataset), "x", **wrong)
     with pytest.raises(ModelError, match="GX-MODEL-016"):
         FluxPointsEstimator(edges_of(dataset), "y").run([dataset], MODELS)
     with pytest.raises(GeometryError, match="GX-FLUX-002"):
         FluxPointsEstimator(Quantity([100.0, 200.0], "TeV"), "x").run([dataset], MODELS)
+
+
+def test_bins_that_no_dataset_sees_have_no_data():
+    """The source is only in a dataset above 1.3 TeV: below, the other dataset's counts say nothing of it."""
+    one, two = toy_spectrum("wstat", "a").with_fit_range("1.29 TeV", "20 TeV"), toy_spectrum("wstat", "b", 1)
+    models = Models([MODELS["x"].replace(datasets_names=["a"]), MODELS["x"].replace(name="y", datasets_names=["b"])])
+    points = FluxPointsEstimator(edges_of(two)[::3], "x", selection_optional="all").run([one, two], models)
+    assert list(points.status) == ["no_data", "ok", "ok"]
+    assert np.isnan([points.norm[0], points.norm_err[0], points.ts[0], points.norm_ul[0]]).all()
+
+
+def test_points_that_do_not_converge_have_no_numbers():
+    dataset = toy_spectrum("wstat")
+    points = FluxPointsEstimator(edges_of(dataset)[::3], "x", selection_optional="ul", max_steps=1).run(
+        [dataset], MODELS
+    )
+    assert set(points.status) == {"not_converged"}
+    assert not points.success.any()
+    assert np.isnan([points.norm, points.norm_err, points.norm_ul, points.ts]).all()

@@ -186,6 +186,7 @@ def test_no_data():
 def test_not_converged_says_so():
     result = Fit(max_steps=1).run([toy_spectrum("wstat")], power_law())
     assert result.status == "not_converged"
+    assert np.isnan(result.errors).all()
 
 
 @pytest.mark.parametrize(
@@ -220,3 +221,81 @@ def test_a_sweep_of_values_bounds_names_and_data_compiles_once():
         bounded = PowerLawSpectralModel(index=Parameter("index", 2.0 + 0.1 * seed, min=0.0), amplitude=AMPLITUDE)
         Fit().run([toy_spectrum("wstat", f"run {seed}", seed)], SkyModel(bounded, name=f"source {seed}"))
     assert _solve._cache_size() == compiled
+
+
+def flat_spectrum(counts, off, alpha=0.2):
+    """ON-OFF spectrum of the toy with other counts."""
+    dataset = toy_spectrum("wstat")
+    shape = dataset.counts.data.shape
+
+    def as_map(like, values):
+        return like.replace(data=np.array(values, dtype=float).reshape(shape))
+
+    return dataset.replace(
+        counts=as_map(dataset.counts, counts),
+        counts_off=as_map(dataset.counts_off, off),
+        acceptance_off=as_map(dataset.acceptance_off, np.full(9, 1.0 / alpha)),
+    )
+
+
+@pytest.mark.parametrize("backend", ["newton", "minuit"])
+def test_a_source_that_empties_bins_has_no_error(backend):
+    """ON 0 everywhere, OFF 10: the likelihood pushes the source to where nothing is expected. No 5.5 sigma deficit."""
+    line = power_law().replace(spectral_model=power_law().spectral_model.freeze("index"))
+    result = Fit(backend=backend).run(flat_spectrum([0] * 9, [10] * 9), line)
+    assert result.status == "at_bound"
+    assert "nothing expected" in result.message
+    assert np.isnan(result.errors).all()
+
+
+def test_a_source_on_the_cash_wall_has_no_error():
+    """A bin without counts and little background bounds a negative source; the wall's curvature is no error."""
+    dataset = toy_spectrum("cash")
+    shape = dataset.counts.data.shape
+    counts = dataset.counts.replace(data=np.array([0.0] + [10.0] * 8).reshape(shape))
+    background = dataset.background.replace(data=np.array([0.5] + [50.0] * 8).reshape(shape))
+    line = power_law().replace(spectral_model=power_law().spectral_model.freeze("index"))
+    result = Fit().run(dataset.replace(counts=counts, background=background), line)
+    assert not result.success
+    assert np.isnan(result.errors).all()
+
+
+def test_a_source_that_is_not_there_ends_in_the_corner_of_empty_bins():
+    """3 ON over 8 expected in one bin, nothing in the others: the minimum is the kink at zero, found and said."""
+    line = power_law().replace(spectral_model=power_law().spectral_model.freeze("index"))
+    result = Fit().run(flat_spectrum([3] + [0] * 8, [40] + [0] * 8), line)
+    assert result.status == "at_bound"
+    assert result.values[0] == 0.0
+    assert np.isnan(result.errors[0])
+
+
+@pytest.mark.parametrize("backend", ["newton", "minuit"])
+def test_degenerate_parameters_are_singular_for_every_backend(backend):
+    models = Models([power_law("a"), power_law("b")]).freeze("a.spectral.index", "b.spectral.index")
+    for chosen in (models, power_law().replace(spectral_model=power_law().spectral_model.unfreeze())):
+        result = Fit(backend=backend).run(toy_spectrum("wstat", flux=1e-10), chosen)
+        assert result.status == "singular"
+        assert np.isnan(result.errors).any()
+
+
+@pytest.mark.parametrize("backend", ["newton", "minuit"])
+def test_a_held_parameter_is_as_good_as_frozen(backend):
+    """min = max: the errors of the others are those with the parameter frozen."""
+    held = PowerLawSpectralModel(index=Parameter("index", 2.4, min=2.4, max=2.4), amplitude=AMPLITUDE)
+    frozen = PowerLawSpectralModel(index=2.4, amplitude=AMPLITUDE).freeze("index")
+    result, want = (Fit(backend=backend).run(toy_spectrum("wstat"), SkyModel(m, name="x")) for m in (held, frozen))
+    assert result.status == "ok"
+    np.testing.assert_allclose(result.errors, [0.0, want.errors[0]], rtol=1e-5)
+
+
+def test_an_error_band_at_a_bound_holds_the_parameter():
+    best = Fit().run(toy_spectrum("wstat"), power_law())
+    model = PowerLawSpectralModel(index=Parameter("index", 3.0, min=best.values[0] + 0.1), amplitude=AMPLITUDE)
+    result = Fit().run(toy_spectrum("wstat"), SkyModel(model, name="x"))
+    value, error = result.models.evaluate_error("x", "3 TeV")
+    np.testing.assert_allclose(error / value, result.errors[1] / result.values[1], rtol=1e-9)
+
+
+def test_datasets_of_one_name_are_refused():
+    with pytest.raises(FitError, match="GX-FIT-008"):
+        Fit().run([toy_spectrum("wstat"), toy_spectrum("wstat", seed=1)], power_law())

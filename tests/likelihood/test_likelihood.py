@@ -31,8 +31,9 @@ def test_total_is_the_sum_over_datasets_and_bins():
     np.testing.assert_allclose(likelihood(theta), sum(parts.values()), rtol=1e-14)
     for dataset in datasets:
         np.testing.assert_allclose(parts[dataset.name], dataset.stat_sum(models), rtol=1e-12)
-    npred = likelihood.npred(theta)
-    np.testing.assert_allclose(npred["a"], expected_counts(datasets[0], CURVED), rtol=1e-10)
+    npred, signal = likelihood.npred(theta), likelihood.npred_signal(theta)
+    np.testing.assert_allclose(signal["a"], expected_counts(datasets[0], CURVED), rtol=1e-10)
+    np.testing.assert_allclose(npred["a"], datasets[0].npred(models).values(), rtol=1e-10)
     background = datasets[1].background.values()
     np.testing.assert_allclose(npred["b"], expected_counts(datasets[1], CURVED, LINE) + background, rtol=1e-10)
 
@@ -66,10 +67,10 @@ def test_npred_is_linear_in_amplitude():
     """Also for zero and negative amplitudes, 1e-12 relative."""
     likelihood = Likelihood([toy_spectrum("wstat")], LINE)
     place = likelihood.names.index("y.spectral.amplitude")
-    one = likelihood.npred(likelihood.theta0)["toy"]
+    one = likelihood.npred_signal(likelihood.theta0)["toy"]
     for factor in (-2.0, 0.0, 0.5):
         theta = likelihood.theta0.at[place].multiply(factor)
-        np.testing.assert_allclose(likelihood.npred(theta)["toy"], factor * one, rtol=1e-12, atol=1e-300)
+        np.testing.assert_allclose(likelihood.npred_signal(theta)["toy"], factor * one, rtol=1e-12, atol=1e-300)
 
 
 def test_jax_takes_a_likelihood_as_it_is():

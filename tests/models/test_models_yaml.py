@@ -11,6 +11,8 @@ from gammax.models import (
     PowerLawNormSpectralModel,
     PowerLawSpectralModel,
     SkyModel,
+    SpectralModel,
+    parameter,
 )
 
 # as Gammapy 2.1 writes it (its layout and short and long keys; numbers shortened)
@@ -104,6 +106,7 @@ def test_round_trip_keeps_everything(tmp_path):
         ("unit: TeV-1 s-1 cm-2", "unit: Tev-1 s-1 cm-2", "GX-UNIT-001"),
         ("unit: TeV-1 s-1 cm-2", "unit: TeV", "GX-MODEL-003"),
         ("name: src-b", "name: src-a", "GX-MODEL-014"),
+        ("-   name: amplitude", "-   name: index", "GX-MODEL-033"),
         ("components:", "component:", "GX-MODEL-020"),
         ("metadata:", "covariance: missing.dat\nmetadata:", "GX-MODEL-026"),
         ("    error: 0.1", "    error: 0.1\n            error: 0.2", "GX-YAML-003"),
@@ -131,3 +134,39 @@ def test_covariance_of_other_models_is_refused(tmp_path):
     path.write_text(path.read_text().replace("name: a\n", "name: b\n"))
     with pytest.raises(SchemaError, match="GX-MODEL-028"):
         Models.read(path)
+
+
+def test_errors_follow_a_link_into_its_unit(tmp_path):
+    """The head of a link is in TeV-1: the other's error of 1e-5 GeV-1 is 1e-2 TeV-1."""
+    text = """
+components:
+-   {name: a, spectral: {type: ecpl, parameters: [{name: lambda_, value: 0.1, unit: TeV-1, error: 0.02, link: x}]}}
+-   {name: b, spectral: {type: ecpl, parameters: [{name: lambda_, value: 1e-4, unit: GeV-1, error: 1e-5, link: x}]}}
+"""
+    with pytest.warns(GammaxWarning):
+        models = Models.read(write(tmp_path, text))
+    np.testing.assert_allclose(models.errors[[3, 8]], [0.02, 0.01])
+    assert models["b"].spectral_model.lambda_.unit == "TeV-1"
+
+
+class Bounded(SpectralModel):
+    """A model whose declared bound a file may lift."""
+
+    norm: Parameter = parameter("1e-12 TeV-1 s-1 cm-2", is_norm=True, min=0.0)
+
+    @staticmethod
+    def evaluate(energy, norm):
+        return norm * energy**-2.0
+
+
+def test_declared_bounds_hold_unless_the_file_says_otherwise():
+    bounded = Models(SkyModel(Bounded(), "x"))
+    assert "min" not in bounded.to_dict()["components"][0]["spectral"]["parameters"][0]
+    assert float(Models.from_dict(bounded.to_dict())["x"].spectral_model.norm.min) == 0.0
+    lifted = Models(SkyModel(Bounded(norm=Parameter("norm", "1e-12 TeV-1 s-1 cm-2")), "x"))
+    assert np.isneginf(Models.from_dict(lifted.to_dict())["x"].spectral_model.norm.min)
+
+
+def test_a_misspelt_parameter_in_a_file_gets_its_hint(tmp_path):
+    with pytest.raises(SchemaError, match="did you mean 'index'"):
+        Models.read(write(tmp_path, PEER.replace("-   name: index", "-   name: indx", 1)))

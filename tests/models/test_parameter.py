@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from gammax.errors import ModelError, UnitError
-from gammax.models import ExpCutoffPowerLawSpectralModel, Models, Parameter, PowerLawSpectralModel, SkyModel
+from gammax.models import (
+    ExpCutoffPowerLawSpectralModel,
+    Models,
+    Parameter,
+    PowerLawSpectralModel,
+    SkyModel,
+    SpectralModel,
+)
 from gammax.units import canonical_factor
 
 
@@ -66,6 +73,13 @@ def test_user_units_are_kept_and_evaluate_alike():
         (lambda: PowerLawSpectralModel(index=Parameter("x", 1.0, unit="TeV")), UnitError),
         (lambda: Parameter("x", 1.0, min=2.0, max=1.0), ModelError),
         (lambda: Parameter("x", 1.0, interp="cubic"), ModelError),
+        (lambda: Parameter("x", "abc"), UnitError),
+        (lambda: Parameter("x", object()), ModelError),
+        (lambda: Parameter("x", [1.0, 2.0]), ModelError),
+        (lambda: Models([PowerLawSpectralModel()]), ModelError),
+        (lambda: PowerLawSpectralModel().integral("3 TeV", "1 TeV"), ModelError),
+        (lambda: PowerLawSpectralModel().integral("0 TeV", "1 TeV"), ModelError),
+        (lambda: type("Odd", (SpectralModel,), {"unit": "MeV-1 s-1 cm-2"}), ModelError),
         (lambda: PowerLawSpectralModel().replace(indx=2.0), ModelError),
         (lambda: PowerLawSpectralModel().freeze("indx"), ModelError),
     ],
@@ -111,3 +125,41 @@ def test_models_by_name_and_index():
     table = models.to_parameters_table()
     assert list(table["name"]) == ["index", "amplitude", "reference"] * 2
     assert np.isnan(table["error"]).all()
+
+
+def linked():
+    models = Models([SkyModel(PowerLawSpectralModel(), "a"), SkyModel(PowerLawSpectralModel(index=3.0), "b")])
+    return models.link("i", "b.spectral.index", "a.spectral.index")
+
+
+def test_linked_parameters_stay_one():
+    """The first named gives the value; what changes one changes all, and drops the covariance of the old values."""
+    models = linked()
+    assert [float(models[name].spectral_model.index.value) for name in "ab"] == [3.0, 3.0]
+    moved = Models(models.models, np.eye(6)).with_values({"b.spectral.index": 2.5})
+    assert [float(moved[name].spectral_model.index.value) for name in "ab"] == [2.5, 2.5]
+    assert moved.covariance is None
+    frozen = models.freeze("b.spectral.index")
+    assert [frozen[name].spectral_model.index.frozen for name in "ab"] == [True, True]
+
+
+def test_one_spectrum_in_two_sources_has_two_covariances():
+    spectrum = PowerLawSpectralModel(index=2.0)
+    models = Models([SkyModel(spectrum, "a"), SkyModel(spectrum, "a.spectral")], np.diag(np.arange(6.0)))
+    np.testing.assert_array_equal(np.diag(models.subcovariance("a")), [0.0, 1.0, 2.0])
+    np.testing.assert_array_equal(np.diag(models.subcovariance("a.spectral")), [3.0, 4.0, 5.0])
+    assert list(models.to_parameters_table()["model"]) == ["a"] * 3 + ["a.spectral"] * 3
+
+
+def test_values_are_copied_and_read_only():
+    mine = np.array(2.0)
+    p = Parameter("index", mine)
+    mine[...] = 9.0
+    assert p.value == 2.0
+    with pytest.raises(ValueError, match="read-only"):
+        p.value[...] = 9.0
+
+
+def test_another_unit_converts_value_and_bounds():
+    p = Parameter("reference", "1 TeV", min="100 GeV").replace(unit="GeV")
+    np.testing.assert_allclose([p.value, p.min, p.max], [1000.0, 100.0, np.inf])

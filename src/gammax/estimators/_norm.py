@@ -77,23 +77,28 @@ def estimate_norm(
     best = minimise(problem.derivatives, theta, problem.lower, problem.upper, tolerance, max_steps)
     report = report_curvature(best.theta, best.derivatives, problem.lower, problem.upper)
     norm, stat, at_bound = best.theta[index], best.derivatives.value, report.active[index]
-    error = jnp.where(at_bound, jnp.nan, jnp.sqrt(report.covariance[index, index]))
+    converged = (best.edm <= tolerance) & best.convex
+    variance = report.covariance[index, index]
+    known = converged & ~at_bound & (variance > 0)
+    error = jnp.where(known, jnp.sqrt(jnp.where(known, variance, 1.0)), jnp.nan)
 
     def profile(norm: Array) -> tuple[Array, Array]:
         return _profile(problem, best.theta, index, norm, tolerance, max_steps)
 
-    stride = jnp.where(jnp.isfinite(error) & (error > 0), error, 1.0)
+    stride = jnp.where(known, error, 1.0)
     # below its lower bound the statistic is a wall or the constrained likelihood: an interval may end there
-    low = jnp.where(at_bound, norm, -jnp.inf)
-    up, down, limit = jax.vmap(
-        lambda target, stride, bound: find_rise(
-            lambda x: (profile(x)[0] - stat - target, profile(x)[1]), norm, stride, bound
-        )
-    )(
-        jnp.array([sigmas.interval, sigmas.interval, sigmas.upper_limit]) ** 2,
-        stride * jnp.array([1.0, -1.0, 1.0]),
-        jnp.array([jnp.inf, 0.0, jnp.inf]).at[1].set(low),
-    )
+    low, high = jnp.where(at_bound, norm, -jnp.inf), jnp.full((), jnp.inf)
+
+    def reach(target: Array, stride: Array, bound: Array) -> Array:
+        def risen(x: Array) -> tuple[Array, Array]:
+            value, slope = profile(x)
+            return value - stat - target, slope
+
+        return find_rise(risen, norm, stride, bound)
+
+    targets = jnp.array([sigmas.interval, sigmas.interval, sigmas.upper_limit]) ** 2
+    strides, ends = jnp.stack([stride, -stride, stride]), jnp.stack([high, low, high])
+    up, down, limit = jax.vmap(reach)(targets, strides, ends)
     profiled = jax.vmap(lambda norm: profile(norm)[0])(jnp.append(scan, 0.0))
     signals, none = problem.signals(best.theta), problem.signals(best.theta.at[index].set(0.0))
     missing = jnp.full((), jnp.nan)
@@ -109,7 +114,7 @@ def estimate_norm(
         stat_scan=profiled[:-1] if "scan" in options else jnp.full(scan.shape, jnp.nan),
         npred=problem.on_counts(best.theta),
         npred_excess=jax.tree.map(jnp.subtract, signals, none),
-        converged=(best.edm <= tolerance) & best.convex,
+        converged=converged,
         at_bound=at_bound,
     )
 
@@ -124,8 +129,9 @@ def _profile(
         return value, slope[index]
     held = hold(problem, index, norm)
     state = minimise(held.derivatives, theta, held.lower, held.upper, tolerance, max_steps)
+    value = jnp.where((state.edm <= tolerance) & state.convex, state.derivatives.value, jnp.nan)
     # the derivative of a profile is the partial derivative at its optimum (envelope theorem)
-    return state.derivatives.value, state.derivatives.gradient[index]
+    return value, state.derivatives.gradient[index]
 
 
 def hold(problem: Problem, index: int, value: Array) -> Problem:
@@ -192,7 +198,8 @@ def find_rise(function: Callable[[Array], tuple[Array, Array]], start: Array, st
 def _sensitivity(problem: Problem, theta: Array, index: int, sigmas: Sigmas) -> Array:
     """Norm whose Asimov counts exceed norm 0 by n_sigma, other parameters held (Cowan et al. 2011, EPJC 71, 1554).
 
-    The Asimov ON counts are the predicted ones; OFF counts are as observed, their background profiled at that norm.
+    The Asimov ON counts are the predicted ones; OFF counts are as observed, their background profiled at that norm
+    with the observed ON counts, as the peer does: where the source differs much from its model so does the background.
     """
     null = problem.expectations(theta.at[index].set(0.0))
 

@@ -17,39 +17,53 @@ _INVOLVED = 1e-3
 
 
 class CurvatureReport(NamedTuple):
-    """Hessian at a point, decomposed in units of the Fisher diagonal; parameters at a bound are taken out.
+    """Curvature at a point in units of the Fisher diagonal; parameters at a bound are taken out.
 
     Attributes
     ----------
     covariance : in factor space, (P, P), twice the inverse Hessian of -2 ln L; meaningless where `flat` or `active`.
     active : at a bound, or held, (P,).
-    eigenvalues, vectors : ascending, and their columns, (P,) and (P, P).
+    eigenvalues : of the Hessian, ascending, (P,).
+    flatness, directions : eigenvalues of the Fisher matrix and their eigenvectors (columns). What the data do not
+        constrain is flat in it to rounding, while the Hessian keeps the curvature of the valley times what is left
+        of the gradient.
     """
 
     covariance: Array
     active: Array
     eigenvalues: Array
-    vectors: Array
+    flatness: Array
+    directions: Array
 
 
 def report_curvature(theta: Array, derivatives: Derivatives, lower: Array, upper: Array) -> CurvatureReport:
-    """Decompose the Hessian at a minimum."""
+    """Decompose Hessian and Fisher matrix at a minimum."""
     active = active_bounds(theta, derivatives.gradient, lower, upper)
     scale = jnp.where(active, 0.0, fisher_scale(derivatives.fisher))
-    scaled = derivatives.hessian * scale[:, None] * scale[None, :] + jnp.diag(active.astype(theta.dtype))
+    out = jnp.diag(active.astype(theta.dtype))
+    scaled, scoring = (matrix * jnp.outer(scale, scale) + out for matrix in (derivatives.hessian, derivatives.fisher))
     eigenvalues, vectors = jnp.linalg.eigh(scaled)
     steep = eigenvalues > FLAT
     inverse = jnp.where(steep, 1.0 / jnp.where(steep, eigenvalues, 1.0), 0.0)
-    covariance = 2.0 * (vectors * inverse) @ vectors.T * scale[:, None] * scale[None, :]
-    return CurvatureReport(covariance, active, eigenvalues, vectors)
+    covariance = 2.0 * (vectors * inverse) @ vectors.T * jnp.outer(scale, scale)
+    return CurvatureReport(covariance, active, eigenvalues, *jnp.linalg.eigh(scoring))
 
 
-def honest_covariance(report: CurvatureReport) -> np.ndarray:
-    """Covariance with NaN for every parameter that has no error: at a bound, or part of a flat direction."""
+def flat_columns(report: CurvatureReport) -> np.ndarray:
+    """Which of the report's directions are flat, (P,)."""
+    return np.asarray(report.flatness) <= FLAT
+
+
+def honest_covariance(report: CurvatureReport, held: np.ndarray) -> np.ndarray:
+    """Covariance with NaN for every parameter that has no error: at a bound, or part of a flat direction.
+
+    Parameters
+    ----------
+    held : parameters without room to move (lower = upper), (P,): their error is 0, as that of a frozen one.
+    """
     covariance = np.array(report.covariance)
-    flat = np.asarray(report.eigenvalues) <= FLAT
-    involved = np.abs(np.asarray(report.vectors)[:, flat]).max(axis=1, initial=0.0) > _INVOLVED
-    lost = np.asarray(report.active) | involved
+    involved = np.abs(np.asarray(report.directions)[:, flat_columns(report)]).max(axis=1, initial=0.0) > _INVOLVED
+    lost = (np.asarray(report.active) | involved) & ~held
     covariance[lost, :] = np.nan
     covariance[:, lost] = np.nan
     return covariance
@@ -58,8 +72,8 @@ def honest_covariance(report: CurvatureReport) -> np.ndarray:
 def flat_directions(report: CurvatureReport, names: Sequence[str]) -> list[str]:
     """Flat directions in words, such as ``a.spectral.amplitude - b.spectral.amplitude``."""
     words = []
-    for value, vector in zip(np.asarray(report.eigenvalues), np.asarray(report.vectors).T, strict=True):
-        if value <= FLAT:
+    for flat, vector in zip(flat_columns(report), np.asarray(report.directions).T, strict=True):
+        if flat:
             order = [i for i in np.argsort(-np.abs(vector)) if abs(vector[i]) > 0.1]
             sign = np.sign(vector[order[0]])
             terms = [f"{'+' if vector[i] * sign > 0 else '-'} {names[i]}" for i in order]

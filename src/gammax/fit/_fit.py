@@ -7,15 +7,17 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
+import equinox as eqx
 import jax
 import numpy as np
 from jax import Array
 
 from gammax.errors import FitError, did_you_mean
-from gammax.fit._covariance import CurvatureReport, flat_directions, honest_covariance, report_curvature
+from gammax.fit._covariance import CurvatureReport, report_curvature
+from gammax.fit._judge import Minimum, judge_minuit, judge_newton
 from gammax.fit._minuit import run_minuit
 from gammax.fit._result import FitResult
-from gammax.fit._trust_region import FLAT, State, minimise
+from gammax.fit._trust_region import State, minimise
 from gammax.likelihood import Likelihood, Problem
 from gammax.likelihood._problem import no_bins
 from gammax.likelihood._table import Slots
@@ -39,7 +41,7 @@ class Fit:
 
     Raises
     ------
-    FitError : unknown backend.
+    FitError : unknown backend, a tolerance or limit that is not positive.
     """
 
     backend: str = "newton"
@@ -49,6 +51,9 @@ class Fit:
     def __post_init__(self):
         if self.backend not in _BACKENDS:
             raise FitError("GX-FIT-007", f"unknown backend {self.backend!r}", do=did_you_mean(self.backend, _BACKENDS))
+        for name in ("tolerance", "max_steps"):
+            if not getattr(self, name) > 0:
+                raise FitError("GX-FIT-010", f"{name} must be positive", found=getattr(self, name))
 
     def run(
         self,
@@ -62,47 +67,25 @@ class Fit:
         models = models if isinstance(models, Models) else Models(models)
         likelihood = Likelihood(datasets, models)
         if no_bins(likelihood.problem):
-            return _no_data(likelihood, models, self.backend)
-        if self.backend == "minuit":
-            return self._run_minuit(likelihood, models)
-        state, report = _solve(likelihood.problem, likelihood.theta0, self.tolerance, self.max_steps)
-        status, message = _judge(state, report, likelihood, self.tolerance)
-        return _result(
-            likelihood,
-            models,
-            np.asarray(state.theta),
-            honest_covariance(report),
-            status,
-            message,
-            float(state.derivatives.value),
-            float(state.edm),
-            int(state.n_steps),
-            self.backend,
-        )
-
-    def _run_minuit(self, likelihood: Likelihood, models: Models) -> FitResult:
-        outcome = run_minuit(likelihood, 100 * self.max_steps)
-        covariance = outcome.covariance.copy()
-        covariance[outcome.at_bound, :] = np.nan
-        covariance[:, outcome.at_bound] = np.nan
-        if not outcome.valid:
-            status, message = "not_converged", "MIGRAD found no valid minimum"
-        elif outcome.at_bound.any():
-            status, message = "at_bound", _at_bound_message(likelihood, outcome.at_bound)
+            minimum = _no_data(likelihood)
+        elif self.backend == "minuit":
+            minimum = judge_minuit(likelihood, run_minuit(likelihood, 100 * self.max_steps))
         else:
-            status, message = "ok", "MIGRAD converged, errors from HESSE"
-        return _result(
-            likelihood,
-            models,
-            outcome.theta,
-            covariance,
-            status,
-            message,
-            outcome.value,
-            outcome.edm,
-            outcome.n_calls,
-            self.backend,
-        )
+            minimum = self._newton(likelihood)
+        return _result(likelihood, models, minimum, self.backend)
+
+    def _newton(self, likelihood: Likelihood) -> Minimum:
+        problem, theta = likelihood.problem, likelihood.theta0
+        solved = _solve(problem, theta, self.tolerance, self.max_steps)
+        minimum = judge_newton(likelihood, *solved, self.tolerance)
+        if minimum.status != "not_converged":
+            return minimum
+        lower = corner_bounds(problem, solved[0].theta, solved[0].derivatives.value)
+        if lower is None:
+            return minimum
+        cornered = eqx.tree_at(lambda p: p.lower, problem, lower)
+        again = _solve(cornered, solved[0].theta, self.tolerance, self.max_steps)
+        return judge_newton(eqx.tree_at(lambda own: own.problem, likelihood, cornered), *again, self.tolerance)
 
 
 @partial(jax.jit, static_argnames="max_steps")
@@ -111,68 +94,52 @@ def _solve(problem: Problem, theta: Array, tolerance: float, max_steps: int) -> 
     return state, report_curvature(state.theta, state.derivatives, problem.lower, problem.upper)
 
 
-def _judge(state: State, report: CurvatureReport, likelihood: Likelihood, tolerance: float) -> tuple[str, str]:
-    if not (float(state.edm) <= tolerance and bool(state.convex)):
-        return "not_converged", f"stopped after {int(state.n_steps)} steps with edm {float(state.edm):.1e}"
-    if (np.asarray(report.eigenvalues) <= FLAT).any():
-        words = "; ".join(flat_directions(report, likelihood.names))
-        return "singular", f"the data do not constrain {words}: freeze or link parameters"
-    active = np.asarray(report.active)
-    if active.any():
-        return "at_bound", _at_bound_message(likelihood, active)
-    return "ok", "converged"
+_value_and_gradient = jax.jit(lambda problem, theta: jax.value_and_grad(problem.statistic)(theta))
 
 
-def _at_bound_message(likelihood: Likelihood, active: np.ndarray) -> str:
-    return "at a bound: " + ", ".join(name for name, at in zip(likelihood.names, active, strict=True) if at)
+def corner_bounds(problem: Problem, theta: Array, value: Array) -> np.ndarray | None:
+    """Lower bounds with 0 for every parameter whose minimum is a corner at 0, None if there is no such parameter.
+
+    In bins without ON and OFF counts wstat has a corner at zero signal, where its slope jumps from -2 / alpha to 2:
+    a source that is not there has its minimum in it, and no Newton step can end there.
+    """
+    lower, found = np.array(problem.lower), False
+    for i in np.flatnonzero((lower < 0) & (np.asarray(problem.upper) > 0)):
+        right = np.array(theta)
+        right[i] = 0.0
+        left = right.copy()
+        left[i] = -1e-9
+        (there, slope), (_, slope_left) = _value_and_gradient(problem, right), _value_and_gradient(problem, left)
+        if there <= value + 1e-6 and slope_left[i] < 0 < slope[i]:
+            lower[i], found = 0.0, True
+    return lower if found else None
 
 
-def _no_data(likelihood: Likelihood, models: Models, backend: str) -> FitResult:
+def _no_data(likelihood: Likelihood) -> Minimum:
     size = len(likelihood.names)
     bins = sum(int(np.sum(np.asarray(stack.mask))) for stack in likelihood.problem.stacks)
     message = f"{bins} bins inside the masks, and no count in them" if bins else "no bin is left inside the masks"
     theta = np.asarray(likelihood.theta0)
-    return _result(
-        likelihood,
-        models,
-        theta,
-        np.full((size, size), np.nan),
-        "no_data",
-        message,
-        float(likelihood(theta)),
-        np.nan,
-        0,
-        backend,
-    )
+    nothing = np.full((size, size), np.nan)
+    return Minimum(theta, nothing, float(likelihood(theta)), np.nan, 0, "no_data", message)
 
 
-def _result(
-    likelihood: Likelihood,
-    models: Models,
-    theta: np.ndarray,
-    covariance: np.ndarray,
-    status: str,
-    message: str,
-    total_stat: float,
-    edm: float,
-    n_steps: int,
-    backend: str,
-) -> FitResult:
+def _result(likelihood: Likelihood, models: Models, minimum: Minimum, backend: str) -> FitResult:
     """Result in the parameters' units, with the fitted models."""
     scale = np.asarray(likelihood.problem.scale)
-    values, covariance = theta * scale, covariance * np.outer(scale, scale)
+    values, covariance = minimum.theta * scale, minimum.covariance * np.outer(scale, scale)
     return FitResult(
-        _fitted_models(models, values, covariance),
-        total_stat,
-        status,
-        message,
-        likelihood.names,
-        likelihood.units,
-        values,
-        covariance,
-        edm,
-        n_steps,
-        backend,
+        models=_fitted_models(models, values, covariance),
+        total_stat=minimum.total_stat,
+        status=minimum.status,
+        message=minimum.message,
+        names=likelihood.names,
+        units=likelihood.units,
+        values=values,
+        covariance=covariance,
+        edm=minimum.edm,
+        n_steps=minimum.n_steps,
+        backend=backend,
     )
 
 

@@ -20,7 +20,6 @@ class MinuitOutcome(NamedTuple):
     edm: float
     valid: bool
     n_calls: int
-    at_bound: np.ndarray
 
 
 _value_and_gradient = jax.jit(jax.value_and_grad(lambda theta, problem: problem.statistic(theta)))
@@ -66,8 +65,4 @@ def run_minuit(likelihood: Likelihood, max_calls: int) -> MinuitOutcome:
     minuit.hesse()
     theta, size = np.array(minuit.values), len(likelihood.names)
     covariance = np.full((size, size), np.nan) if minuit.covariance is None else np.array(minuit.covariance)
-    lower, upper = np.asarray(likelihood.problem.lower), np.asarray(likelihood.problem.upper)
-    # the sine transform never reaches a limit: within 1e-3 of the error it is there
-    errors = np.sqrt(np.diag(covariance))
-    at_bound = (theta - lower < 1e-3 * errors) | (upper - theta < 1e-3 * errors)
-    return MinuitOutcome(theta, covariance, float(minuit.fval), float(minuit.fmin.edm), valid, minuit.nfcn, at_bound)
+    return MinuitOutcome(theta, covariance, float(minuit.fval), float(minuit.fmin.edm), valid, minuit.nfcn)

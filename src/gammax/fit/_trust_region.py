@@ -17,9 +17,10 @@ from jax import Array
 
 from gammax.likelihood import Derivatives
 
-# Fisher scoring until the predicted decrease is below this, in units of the statistic
+# Fisher scoring until the predicted decrease is below this, in units of the statistic: with the exact Hessian from the
+# start 469 of 2000 toys end on a spurious bound, with this none
 HYBRID_EDM = 1.0
-# eigenvalue of the scaled Hessian (Fisher diagonal at 1) below which a direction is flat
+# eigenvalue of a curvature scaled to a Fisher diagonal of 1 below which a direction is flat
 FLAT = 1e-9
 _SECULAR_STEPS = 6
 _TINY = 1e-300
@@ -136,7 +137,9 @@ def step(function: Callable[[Array], Derivatives], state: State, lower: Array, u
     first = state.n_steps == 0
     noise = 1e-13 * (1.0 + jnp.abs(new.value))
     fall = jnp.where(first, 0.0, now.value - new.value)
-    ratio = jnp.where(jnp.abs(state.gain) < noise, 1.0, fall / jnp.where(state.gain == 0.0, _TINY, state.gain))
+    # a gain that drowns in rounding tells nothing: go on if the statistic fell, else shorten the step
+    blind = jnp.where(fall > 0, 1.0, 0.1)
+    ratio = jnp.where(jnp.abs(state.gain) < noise, blind, fall / jnp.where(state.gain == 0.0, _TINY, state.gain))
     finite = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(new.gradient)) & jnp.all(jnp.isfinite(new.hessian))
     good = first | (finite & (fall >= -noise) & (ratio > 1e-4))
     move = (state.trial - state.theta) / fisher_scale(jnp.where(first, 1.0, now.fisher))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from gammax._config import require_x64
 from gammax.errors import ModelError, did_you_mean
 from gammax.models import Models, SkyModel, SpectralModel, n_panels
 
@@ -64,6 +65,7 @@ def predict_signal(
     ModelError : a name that is no model's.
     """
     models = models if isinstance(models, Models) else Models(models)
+    require_x64()
     chosen = models.names if model_names is None else tuple(model_names)
     for name in chosen:
         if name not in models.names:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -32,12 +33,12 @@ class Likelihood(eqx.Module):
 
     Parameters
     ----------
-    datasets : `Datasets`, or an iterable of spectra.
+    datasets : `Datasets`, a spectrum, or an iterable of spectra.
     models : `Models`, a `SkyModel`, or an iterable of them.
 
     Raises
     ------
-    FitError : JAX is set to 32 bits, no free parameter, no dataset.
+    FitError : JAX is set to 32 bits, no free parameter, no dataset, two of the same name.
     ModelError : a start value that is not finite or is outside its bounds, a source that is seen in no dataset.
     DataValueError : counts, responses or acceptances that cannot be right.
     """
@@ -55,9 +56,7 @@ class Likelihood(eqx.Module):
     ):
         require_x64()
         models = models if isinstance(models, Models) else Models(models)
-        datasets = tuple(datasets)
-        if not datasets:
-            raise FitError("GX-FIT-005", "no dataset to fit")
+        datasets = _as_datasets(datasets)
         slots = Slots(models)
         slots.check_start()
         stacks, self.dataset_places = _make_stacks(datasets, models, slots)
@@ -77,12 +76,25 @@ class Likelihood(eqx.Module):
         self.units = tuple(slots.parameters[slot].unit for slot in free)
 
     def __call__(self, theta: Array) -> Array:
-        """-2 ln L at factors theta (P,)."""
+        """-2 ln L at factors theta (P,).
+
+        Raises
+        ------
+        ModelError : theta of another shape.
+        """
+        if jnp.shape(theta) != self.theta0.shape:
+            raise ModelError(
+                "GX-FIT-009", "theta has the wrong shape", found=jnp.shape(theta), expected=self.theta0.shape
+            )
         return _statistic(self.problem, theta)
 
     def npred(self, theta: Array) -> dict[str, Array]:
-        """Predicted counts by dataset, (R,): signal and background for cash, signal above background for wstat."""
-        return self._by_dataset(_expectations(self.problem, theta))
+        """Predicted (ON) counts by dataset, (R,): signal and background, that of wstat profiled."""
+        return self._by_dataset(_on_counts(self.problem, theta))
+
+    def npred_signal(self, theta: Array) -> dict[str, Array]:
+        """Predicted signal counts by dataset, (R,)."""
+        return self._by_dataset(_signals(self.problem, theta))
 
     def statistic_by_dataset(self, theta: Array) -> dict[str, Array]:
         """-2 ln L of each dataset; they add up to the total."""
@@ -130,10 +142,24 @@ class Likelihood(eqx.Module):
 
 
 _statistic = jax.jit(lambda problem, theta: problem.statistic(theta))
-_expectations = jax.jit(lambda problem, theta: problem.expectations(theta))
+_on_counts = jax.jit(lambda problem, theta: problem.on_counts(theta))
+_signals = jax.jit(lambda problem, theta: problem.signals(theta))
 _bins = jax.jit(lambda problem, theta: problem.bins(problem.expectations(theta)))
 _fisher = jax.jit(lambda problem, theta: problem.fisher(theta))
 _derivatives = jax.jit(lambda problem, theta: problem.derivatives(theta))
+
+
+def _as_datasets(datasets: Any) -> tuple[SpectrumDataset | SpectrumDatasetOnOff, ...]:
+    """Datasets as a tuple: at least one, of different names."""
+    if hasattr(datasets, "stat_type"):
+        return (datasets,)
+    datasets = tuple(datasets)
+    if not datasets:
+        raise FitError("GX-FIT-005", "no dataset to fit")
+    twice = [name for name, times in Counter(dataset.name for dataset in datasets).items() if times > 1]
+    if twice:
+        raise FitError("GX-FIT-008", "two datasets have the same name", found=twice[0])
+    return datasets
 
 
 def _make_stacks(

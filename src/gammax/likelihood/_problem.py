@@ -15,6 +15,9 @@ from jax.flatten_util import ravel_pytree
 from gammax.likelihood._stack import SpectrumStack
 from gammax.likelihood._table import fill
 
+# expected counts that are none: far below one, far above the floor of the statistic
+_NO_COUNT = 1e-6
+
 
 class Derivatives(NamedTuple):
     """The statistic at a point, with what a Newton step needs; all in factor space."""
@@ -129,3 +132,12 @@ def no_bins(problem: Problem) -> bool:
         for mask, stack in zip(inside, problem.stacks, strict=True)
     ]
     return not sum(mask.sum() for mask in inside) or not sum(counted)
+
+
+def emptied_bins(problem: Problem, theta: Array) -> int:
+    """Bins inside the masks in which a negative signal leaves no expected ON count: the edge of what is physical."""
+    parts = zip(problem.stacks, problem.signals(theta), problem.on_counts(theta), strict=True)
+    return sum(
+        int(np.sum((np.asarray(stack.mask) > 0) & (np.asarray(signal) < 0) & (np.asarray(on) <= _NO_COUNT)))
+        for stack, signal, on in parts
+    )

@@ -11,7 +11,7 @@ from jax import Array
 from gammax.errors import ModelError
 from gammax.models._parameter import Parameter
 from gammax.models._spectral import SpectralModel
-from gammax.units import unit_string
+from gammax.units import same_dimension, unit_string
 
 
 class CompoundSpectralModel(SpectralModel):
@@ -35,7 +35,7 @@ class CompoundSpectralModel(SpectralModel):
                 raise ModelError("GX-MODEL-007", "not a spectral model", found=type(part).__name__)
         if operator not in ("add", "mul"):
             raise ModelError("GX-MODEL-008", "unknown operator", found=operator, expected="add or mul")
-        if operator == "add" and model1.unit != model2.unit:
+        if operator == "add" and not same_dimension(model1.unit, model2.unit):
             raise ModelError(
                 "GX-MODEL-009",
                 "the two models of a sum have different units",

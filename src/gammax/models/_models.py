@@ -37,6 +37,14 @@ class Models(eqx.Module):
 
     def __init__(self, models: SkyModel | Iterable[SkyModel] = (), covariance: np.ndarray | None = None):
         self.models = (models,) if isinstance(models, SkyModel) else tuple(models)
+        for model in self.models:
+            if not isinstance(model, SkyModel):
+                raise ModelError(
+                    "GX-MODEL-032",
+                    "not a sky model",
+                    found=type(model).__name__,
+                    do="wrap a spectral model: SkyModel(spectral_model, name=...)",
+                )
         twice = [name for name, times in Counter(self.names).items() if times > 1]
         if twice:
             raise ModelError("GX-MODEL-014", "two models have the same name", found=twice[0])
@@ -94,34 +102,50 @@ class Models(eqx.Module):
         return jax.tree.map(lambda p: change(next(names), p) if is_parameter(p) else p, self, is_leaf=is_parameter)
 
     def with_values(self, values: dict[str, Any]) -> Models:
-        """Models with some parameter values changed, by name, in the parameters' units.
+        """Models with some parameter values changed, by name, in the parameters' units; linked ones move along.
+
+        The covariance, which belonged to the old values, is dropped.
 
         Raises
         ------
         ModelError : an unknown name.
         """
-        self._check_names(values)
-        return self.map_parameters(lambda name, p: p.replace(value=values[name]) if name in values else p)
+        wanted = {member: value for name, value in values.items() for member in self._linked(name)}
+        changed = self.map_parameters(lambda name, p: p.replace(value=wanted[name]) if name in wanted else p)
+        return Models(changed.models)
 
     def link(self, label: str, *names: str) -> Models:
-        """Models in which the named parameters are one; it has the value, bounds and state of the first.
+        """Models in which the named parameters are one; it has the value, bounds and state of the first named.
 
         Raises
         ------
         ModelError : an unknown name, or units that do not convert.
         """
+        known = self.parameters
         self._check_names(names)
-        return Models(self.map_parameters(lambda name, p: p.replace(link=label) if name in names else p).models)
+        first = known[names[0]]
+        for name in names:
+            _check_link(label, first, known[name])
+        joined = self.map_parameters(lambda name, p: first.replace(name=p.name, link=label) if name in names else p)
+        return Models(joined.models)
 
     def freeze(self, *names: str) -> Models:
-        """Models with the named parameters held fixed in fits (all, if none is named)."""
-        self._check_names(names)
-        return self.map_parameters(lambda name, p: p.replace(frozen=True) if not names or name in names else p)
+        """Models with the named parameters and those linked to them held fixed in fits (all, if none is named)."""
+        return self._with_state(names, True)
 
     def unfreeze(self, *names: str) -> Models:
-        """Models with the named parameters free in fits (all, if none is named)."""
-        self._check_names(names)
-        return self.map_parameters(lambda name, p: p.replace(frozen=False) if not names or name in names else p)
+        """Models with the named parameters and those linked to them free in fits (all, if none is named)."""
+        return self._with_state(names, False)
+
+    def _with_state(self, names: tuple[str, ...], frozen: bool) -> Models:
+        chosen = {member for name in names or tuple(self.parameters) for member in self._linked(name)}
+        return self.map_parameters(lambda name, p: p.replace(frozen=frozen) if name in chosen else p)
+
+    def _linked(self, name: str) -> list[str]:
+        """Names of all parameters that are one with the named one, itself included."""
+        self._check_names([name])
+        label = self.parameters[name].link
+        return [name] if label is None else [other for other, p in self.parameters.items() if p.link == label]
 
     def _check_names(self, names: Iterable[str]) -> None:
         known = self.parameters
@@ -147,9 +171,10 @@ class Models(eqx.Module):
         """
         if self.covariance is None:
             raise ModelError("GX-MODEL-018", "these models have no covariance", do="take the models of a fit result")
-        own = {id(p) for p in self[name].spectral_model.parameters}
-        index = [i for i, p in enumerate(self.parameters.values()) if id(p) in own]
-        return self.covariance[np.ix_(index, index)]
+        place = self.names.index(self[name].name)
+        before = sum(len(model.spectral_model.parameters) for model in self.models[:place])
+        own = slice(before, before + len(self[name].spectral_model.parameters))
+        return self.covariance[own, own]
 
     def evaluate_error(self, name: str, energy: Any) -> Quantity:
         """Flux of a model and its 1 sigma error at energies, shape (2, ...); errors as `subcovariance`."""
@@ -157,22 +182,12 @@ class Models(eqx.Module):
 
     def to_parameters_table(self) -> Table:
         """Table: model, name, value, error, unit, min, max, frozen, link."""
-        rows = []
-        for (name, p), error in zip(self.parameters.items(), self.errors, strict=True):
-            model = next(m for m in sorted(self.names, key=len, reverse=True) if name.startswith(f"{m}."))
-            rows.append(
-                (
-                    model,
-                    name.rpartition(".")[2],
-                    float(p.value),
-                    error,
-                    p.unit,
-                    float(p.min),
-                    float(p.max),
-                    p.frozen,
-                    p.link or "",
-                )
-            )
+        errors, rows = iter(self.errors), []
+        for model in self.models:
+            for name, p in _named_parameters(model):
+                inside = name.removeprefix(f"{model.name}.spectral.")
+                numbers = (float(p.value), next(errors), p.unit, float(p.min), float(p.max))
+                rows.append((model.name, inside, *numbers, p.frozen, p.link or ""))
         names = ("model", "name", "value", "error", "unit", "min", "max", "frozen", "link")
         return Table(rows=rows or None, names=names)
 
@@ -238,12 +253,16 @@ def _share_links(models: Sequence[SkyModel]) -> tuple[SkyModel, ...]:
         if not is_parameter(p) or p.link is None:
             return p
         head = first.setdefault(p.link, p)
-        if not same_dimension(head.unit, p.unit):
-            raise ModelError(
-                "GX-MODEL-019",
-                f"link {p.link!r} joins parameters of different units",
-                found=f"{head.name} [{head.unit}] and {p.name} [{p.unit}]",
-            )
+        _check_link(p.link, head, p)
         return p if head is p else head.replace(name=p.name)
 
     return tuple(jax.tree.map(shared, list(models), is_leaf=is_parameter))
+
+
+def _check_link(label: str, head: Parameter, other: Parameter) -> None:
+    if not same_dimension(head.unit, other.unit):
+        raise ModelError(
+            "GX-MODEL-019",
+            f"link {label!r} joins parameters of different units",
+            found=f"{head.name} [{head.unit}] and {other.name} [{other.unit}]",
+        )

@@ -13,9 +13,19 @@ from gammax.errors import ModelError, UnitError
 from gammax.units import canonical_factor, parse_unit, same_dimension, to_quantity, unit_string
 
 
-def _scalar(value: Any) -> Any:
-    # numpy, not jnp: an array made before `enable_x64()` would stay rounded to 32 bits for ever
-    return value if isinstance(value, jax.core.Tracer) else np.asarray(value, dtype=np.float64)
+def _scalar(value: Any, name: str) -> Any:
+    """Read-only copy as a float64 number; traced values pass."""
+    if isinstance(value, jax.core.Tracer):
+        return value
+    try:
+        # numpy, not jnp: an array made before `enable_x64()` would stay rounded to 32 bits for ever
+        number = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ModelError("GX-MODEL-029", "not a number", parameter=name, found=repr(value)) from error
+    if number.shape:
+        raise ModelError("GX-MODEL-029", "a parameter is one number", parameter=name, found=f"shape {number.shape}")
+    number.setflags(write=False)
+    return number
 
 
 class Parameter(eqx.Module):
@@ -57,11 +67,12 @@ class Parameter(eqx.Module):
         interp: str = "lin",
     ):
         if isinstance(value, (str, u.Quantity)):
-            quantity = to_quantity(value, unit or u.Quantity(value).unit, name)
+            quantity = to_quantity(value, unit, name)
             unit = unit_string(quantity.unit) if unit is None else unit
             value = quantity.to_value(parse_unit(unit))
         self.name, self.unit = name, unit or ""
-        self.value, self.min, self.max = _scalar(value), self._bound(min, -np.inf), self._bound(max, np.inf)
+        self.value = _scalar(value, name)
+        self.min, self.max = self._bound(min, -np.inf), self._bound(max, np.inf)
         self.frozen, self.link, self.interp = frozen, link, interp
         if interp not in ("lin", "log"):
             raise ModelError("GX-MODEL-001", "unknown interp", found=interp, expected="lin or log", parameter=name)
@@ -76,9 +87,9 @@ class Parameter(eqx.Module):
     def _bound(self, bound: Any, infinite: float) -> Any:
         if isinstance(bound, (str, u.Quantity)):
             bound = to_quantity(bound, self.unit, self.name).to_value(parse_unit(self.unit))
-        bound = _scalar(bound)
+        bound = _scalar(bound, self.name)
         # the field's files write NaN for "no limit"
-        return _scalar(infinite) if isinstance(bound, np.ndarray) and np.isnan(bound) else bound
+        return _scalar(infinite, self.name) if isinstance(bound, np.ndarray) and np.isnan(bound) else bound
 
     @property
     def quantity(self) -> u.Quantity:
@@ -91,10 +102,16 @@ class Parameter(eqx.Module):
         return self.value * canonical_factor(self.unit)
 
     def replace(self, **changes: Any) -> Parameter:
-        """Parameter with some fields changed; a value or a bound may be a Quantity of any fitting unit."""
+        """Parameter with some fields changed; a value or a bound may be a Quantity of any fitting unit.
+
+        With another `unit` alone the numbers are converted.
+        """
         fields = {
             key: getattr(self, key) for key in ("name", "value", "unit", "min", "max", "frozen", "link", "interp")
         }
+        if "unit" in changes and "value" not in changes:
+            factor = canonical_factor(self.unit) / canonical_factor(changes["unit"])
+            fields |= {key: fields[key] * factor for key in ("value", "min", "max")}
         return Parameter(**{**fields, **changes})
 
     def with_value(self, value: Any) -> Parameter:

@@ -16,7 +16,7 @@ from gammax._config import require_x64
 from gammax.errors import ModelError, did_you_mean
 from gammax.models._integrate import integrate_bins, n_panels
 from gammax.models._parameter import Parameter, is_parameter, make_parameter
-from gammax.units import to_value
+from gammax.units import canonical_factor, to_value
 
 SPECTRAL_MODELS: dict[str, type[SpectralModel]] = {}
 
@@ -60,6 +60,14 @@ class SpectralModel(eqx.Module):
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
+        if isinstance(cls.unit, str) and canonical_factor(cls.unit) != 1.0:
+            raise ModelError(
+                "GX-MODEL-030",
+                f"the unit of {cls.__name__} is not canonical",
+                found=cls.unit,
+                expected="TeV-1 s-1 cm-2, or '' for a factor",
+                do="let evaluate return canonical units",
+            )
         for name in (cls.__name__, *cls.__dict__.get("tag", ())):
             known = SPECTRAL_MODELS.setdefault(name, cls)
             if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
@@ -173,8 +181,13 @@ class SpectralModel(eqx.Module):
         Parameters
         ----------
         energy : Quantity, any shape.
-        covariance : of `parameters`, in their own units, shape (P, P); zero rows for frozen ones.
+        covariance : of `parameters`, in their own units, shape (P, P); zero rows for frozen ones. A parameter without
+            error (NaN: it sits at a bound) counts as fixed; the band is NaN where no parameter has one.
         """
+        lost = np.isnan(np.diag(covariance))
+        covariance = np.where(lost[:, None] | lost[None, :], 0.0, covariance)
+        if lost.any() and not covariance.any():
+            covariance = np.full(covariance.shape, np.nan)
         energies = _energies(energy)
         jacobian = _jacobian(self, energies.ravel())
         variance = np.einsum("ep,pq,eq->e", jacobian, covariance, jacobian).reshape(energies.shape)
@@ -183,6 +196,10 @@ class SpectralModel(eqx.Module):
 
     def _integrated(self, function: Any, energy_min: Any, energy_max: Any) -> np.ndarray:
         lower, upper = np.broadcast_arrays(_energies(energy_min), _energies(energy_max))
+        if not np.all((lower > 0) & (upper >= lower)):
+            raise ModelError(
+                "GX-MODEL-031", "an integral needs 0 < energy_min <= energy_max", found=f"{energy_min} to {energy_max}"
+            )
         edges = np.stack([lower.ravel(), upper.ravel()], axis=1)
         panels = max(n_panels(pair) for pair in edges)
         return np.asarray(function(self, edges, panels)).reshape(lower.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gammax.models._models import Models
 from gammax.models._parameter import Parameter
 from gammax.models._sky_model import SkyModel
 from gammax.models._spectral import SPECTRAL_MODELS, SpectralModel
+from gammax.units import canonical_factor, same_dimension
 
 
 class _ParameterEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -27,8 +29,8 @@ class _ParameterEntry(msgspec.Struct, forbid_unknown_fields=True):
     value: float
     unit: str | None = None
     error: float = 0.0
-    min: float = -np.inf
-    max: float = np.inf
+    min: float | None = None
+    max: float | None = None
     frozen: bool | None = None
     link: str | None = None
     interp: str | None = None
@@ -66,12 +68,20 @@ def models_from_dict(content: dict[str, Any]) -> Models:
         document = msgspec.convert(content, _Document, strict=False)
     except msgspec.ValidationError as error:
         raise SchemaError("GX-MODEL-020", f"models: {error}", do="see Models.to_dict for the layout") from error
-    errors: list[float] = []
-    models = Models([_sky_model(component, errors) for component in document.components])
+    entries: list[_ParameterEntry | None] = []
+    models = Models([_sky_model(component, entries) for component in document.components])
+    errors = [_error(entry, p) for entry, p in zip(entries, models.parameters.values(), strict=True)]
     return Models(models.models, np.diag(np.square(errors))) if any(errors) else models
 
 
-def _sky_model(entry: _ComponentEntry, errors: list[float]) -> SkyModel:
+def _error(entry: _ParameterEntry | None, p: Parameter) -> float:
+    """Error of an entry in the unit of its parameter, which a link may have changed."""
+    if entry is None:
+        return 0.0
+    return entry.error * (canonical_factor(entry.unit) / canonical_factor(p.unit) if entry.unit else 1.0)
+
+
+def _sky_model(entry: _ComponentEntry, entries: list[_ParameterEntry | None]) -> SkyModel:
     if entry.type not in ("SkyModel", "sky-model"):
         raise SchemaError(
             "GX-MODEL-021",
@@ -79,10 +89,10 @@ def _sky_model(entry: _ComponentEntry, errors: list[float]) -> SkyModel:
             model=entry.name,
             do=did_you_mean(entry.type, ["SkyModel"]),
         )
-    return SkyModel(_spectral_model(entry.spectral, entry.name, errors), entry.name, entry.datasets_names)
+    return SkyModel(_spectral_model(entry.spectral, entry.name, entries), entry.name, entry.datasets_names)
 
 
-def _spectral_model(entry: _SpectralEntry, owner: str, errors: list[float]) -> SpectralModel:
+def _spectral_model(entry: _SpectralEntry, owner: str, entries: list[_ParameterEntry | None]) -> SpectralModel:
     if entry.type not in SPECTRAL_MODELS:
         raise SchemaError(
             "GX-MODEL-022",
@@ -94,9 +104,12 @@ def _spectral_model(entry: _SpectralEntry, owner: str, errors: list[float]) -> S
     if kind is CompoundSpectralModel:
         if entry.model1 is None or entry.model2 is None or entry.operator is None:
             raise SchemaError("GX-MODEL-023", "a compound model needs model1, model2 and operator", model=owner)
-        first = _spectral_model(entry.model1, owner, errors)
-        return CompoundSpectralModel(first, _spectral_model(entry.model2, owner, errors), entry.operator)
+        first = _spectral_model(entry.model1, owner, entries)
+        return CompoundSpectralModel(first, _spectral_model(entry.model2, owner, entries), entry.operator)
     given = {parameter.name: parameter for parameter in entry.parameters}
+    if len(given) < len(entry.parameters):
+        twice = Counter(parameter.name for parameter in entry.parameters).most_common(1)[0][0]
+        raise SchemaError("GX-MODEL-033", f"parameter {twice!r} is given twice", model=owner)
     default = kind()
     for name in given:
         if name not in kind.parameter_names():
@@ -113,21 +126,29 @@ def _spectral_model(entry: _SpectralEntry, owner: str, errors: list[float]) -> S
             GammaxWarning,
             stacklevel=2,
         )
-    errors += [given[name].error if name in given else 0.0 for name in kind.parameter_names()]
+    entries += [given.get(name) for name in kind.parameter_names()]
     return kind(**{name: _parameter(given[name], getattr(default, name)) for name in given})
 
 
 def _parameter(entry: _ParameterEntry, default: Parameter) -> Parameter:
+    default = _in_unit(default, entry.unit)
     return Parameter(
         entry.name,
         entry.value,
-        unit=default.unit if entry.unit is None else entry.unit,
-        min=entry.min,
-        max=entry.max,
+        unit=default.unit,
+        min=default.min if entry.min is None else entry.min,
+        max=default.max if entry.max is None else entry.max,
         frozen=default.frozen if entry.frozen is None else entry.frozen,
         link=entry.link,
         interp=default.interp if entry.interp is None else entry.interp,
     )
+
+
+def _in_unit(default: Parameter, unit: str | None) -> Parameter:
+    """Default of a class in another unit; one that does not convert is left for `make_parameter` to refuse."""
+    if unit is None:
+        return default
+    return default.replace(unit=unit) if same_dimension(default.unit, unit) else Parameter(default.name, 0.0, unit)
 
 
 def models_to_dict(models: Models) -> dict[str, Any]:
@@ -160,16 +181,22 @@ def _spectral_dict(model: SpectralModel, errors: Any) -> dict[str, Any]:
 
 def _parameter_dict(p: Parameter, default: Parameter, error: float) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": p.name, "value": float(p.value)}
+    default = default.replace(unit=p.unit)
     options = {
         "unit": p.unit or None,
         "error": float(error) or None,
-        "min": None if np.isinf(p.min) else float(p.min),
-        "max": None if np.isinf(p.max) else float(p.max),
+        "min": None if p.min == default.min else _bound(p.min),
+        "max": None if p.max == default.max else _bound(p.max),
         "frozen": p.frozen if p.frozen != default.frozen else None,
         "interp": p.interp if p.interp != default.interp else None,
         "link": p.link,
     }
     return {**entry, **{key: value for key, value in options.items() if value is not None}}
+
+
+def _bound(value: np.ndarray) -> float:
+    """The field's files write NaN for "no limit"."""
+    return np.nan if np.isinf(value) else float(value)
 
 
 def write_models(models: Models, path: str | Path, overwrite: bool) -> None:
@@ -190,8 +217,7 @@ def read_models(path: str | Path) -> Models:
     try:
         models = models_from_dict(content)
     except GammaxError as error:
-        what = str(error).splitlines()[0].removeprefix(f"{error.code} ")
-        raise type(error)(error.code, what, file=path, **error.context) from error
+        raise error.with_context(file=path) from error
     if content.get("covariance"):
         return Models(models.models, _read_covariance(models, resolve_path(content["covariance"], path.parent)))
     return models

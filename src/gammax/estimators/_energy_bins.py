@@ -1,0 +1,119 @@
+"""Energy bins of flux points: edges on the reconstructed axes, masks of bins, and how far a norm may go in each."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import numpy as np
+
+from gammax.errors import GammaxWarning, GeometryError
+from gammax.likelihood import Likelihood, Problem
+
+if TYPE_CHECKING:
+    from gammax.datasets import SpectrumDataset, SpectrumDatasetOnOff
+
+_EDGE_RTOL = 1e-6
+
+
+class EnergyBins(NamedTuple):
+    """K energy bins.
+
+    Attributes
+    ----------
+    edges : (K + 1,) [TeV].
+    masks : per stack of the likelihood (K, D, R), 1 inside and 0 outside.
+    lower : smallest norm of each bin, (K,).
+    seen : whether the source reaches any reconstructed bin, (K,).
+    """
+
+    edges: np.ndarray
+    masks: list[np.ndarray]
+    lower: np.ndarray
+    seen: np.ndarray
+
+
+def energy_bins(
+    edges: np.ndarray, likelihood: Likelihood, datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], index: int
+) -> EnergyBins:
+    """Bins between edges [TeV] for the parameter `index`, a norm; errors and warnings as `snap_edges`."""
+    edges = snap_edges(edges, datasets)
+    pairs = itertools.pairwise(edges)
+    groups = zip(*(_masks(likelihood, datasets, low, high) for low, high in pairs), strict=True)
+    masks = [np.stack(group) for group in groups]
+    return EnergyBins(edges, masks, *norm_floor(likelihood.problem, np.asarray(likelihood.theta0), index, masks))
+
+
+def snap_edges(edges: np.ndarray, datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff]) -> np.ndarray:
+    """Edges [TeV] moved to the nearest edges (in ln E) of the datasets' reconstructed axes; those outside are dropped.
+
+    Warns if the edges are not those that were asked for.
+
+    Raises
+    ------
+    GeometryError : fewer than two are left.
+    """
+    known = np.unique(np.concatenate([dataset.energy_axis.edges_value("TeV") for dataset in datasets]))
+    known = known[np.append(True, np.diff(np.log(known)) > _EDGE_RTOL)]
+    inside = edges[(edges > known[0] * (1 - _EDGE_RTOL)) & (edges < known[-1] * (1 + _EDGE_RTOL))]
+    nearest = np.abs(np.log(inside)[:, None] - np.log(known)).argmin(axis=1)
+    snapped = known[np.unique(nearest)]
+    if len(snapped) < 2:
+        raise GeometryError(
+            "GX-FLUX-002",
+            "no energy bin lies inside the reconstructed axes",
+            found=f"{edges} TeV",
+            expected=f"edges between {known[0]:.6g} and {known[-1]:.6g} TeV",
+        )
+    if len(snapped) != len(edges) or not np.allclose(snapped, edges, rtol=_EDGE_RTOL, atol=0.0):
+        warnings.warn(
+            f"GX-FLUX-003 flux-point edges were moved to edges of the reconstructed axes: "
+            f"{', '.join(f'{edge:.4g}' for edge in snapped)} TeV",
+            GammaxWarning,
+            stacklevel=3,
+        )
+    return snapped
+
+
+def _masks(
+    likelihood: Likelihood, datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], lower: float, upper: float
+) -> list[np.ndarray]:
+    """Per stack (D, R): the fit's mask and the bins that lie wholly between two energies [TeV]."""
+    masks = [np.array(stack.mask) for stack in likelihood.problem.stacks]
+    for dataset, (_, stack, place) in zip(datasets, likelihood.dataset_places, strict=True):
+        edges = dataset.energy_axis.edges_value("TeV")
+        inside = (edges[:-1] >= lower * (1 - _EDGE_RTOL)) & (edges[1:] <= upper * (1 + _EDGE_RTOL))
+        masks[stack][place] *= inside
+    return masks
+
+
+_signals = jax.jit(lambda problem, theta: problem.signals(theta))
+
+
+def norm_floor(
+    problem: Problem, theta: np.ndarray, index: int, masks: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest norm of each energy bin, (K,), where the first reconstructed bin would expect no ON count; and whether
+    the source reaches any of its bins, (K,).
+
+    For wstat with n_on > 0 the profiled background keeps the expectation positive at any norm; with n_on = 0 it is
+    zero at a signal of -alpha n_off / (1 + alpha). An energy bin without ON counts stops at 0.
+    """
+    unit = np.eye(len(theta))[index]
+    with_source, without = (_signals(problem, theta + (norm - theta[index]) * unit) for norm in (1.0, 0.0))
+    floors, totals, seen = [], [], []
+    for stack, mask, one, none in zip(problem.stacks, masks, with_source, without, strict=True):
+        rate, other, counts = np.asarray(one) - np.asarray(none), np.asarray(none), np.asarray(stack.counts)
+        if stack.background is None:
+            room = np.where(counts > 0, np.inf, stack.alpha * stack.counts_off / (1.0 + stack.alpha))
+        else:
+            room = np.asarray(stack.background)
+        sees = (mask > 0) & (rate > 0)
+        floors.append(np.where(sees, -(room + other) / np.where(rate > 0, rate, 1.0), -np.inf).max(axis=(1, 2)))
+        totals.append((sees * counts).sum(axis=(1, 2)))
+        seen.append(((mask > 0) & (rate != 0)).any(axis=(1, 2)))
+    lower = np.where(sum(totals) > 0, np.minimum(np.max(floors, axis=0), 0.0), 0.0)
+    return lower, np.any(seen, axis=0)
