@@ -4,3 +4,5 @@ from gammax.maps._axis import MapAxis as MapAxis
 from gammax.maps._axes import MapAxes as MapAxes
 from gammax.maps._region_geom import RegionGeom as RegionGeom
 from gammax.maps._region_map import RegionNDMap as RegionNDMap
+from gammax.maps._wcs_geom import WcsGeom as WcsGeom
+from gammax.maps._wcs_map import WcsNDMap as WcsNDMap

@@ -13,11 +13,13 @@ from astropy.wcs import WCS
 from regions import SkyRegion
 
 from gammax._fits import file_of, get_hdu
-from gammax.errors import DataValueError
+from gammax.errors import DataValueError, GeometryError
 from gammax.maps._axes import MapAxes
 from gammax.maps._axis import EDGE_RTOL, MapAxis
 from gammax.maps._region import create_wcs, parse_region, parts_of, region_center
 from gammax.maps._region_table import read_region_hdu, region_hdu
+from gammax.maps._wcs_projection import sky_to_pix
+from gammax.maps._wcs_region import contains_pix
 from gammax.units import to_value
 
 if TYPE_CHECKING:
@@ -94,6 +96,20 @@ class RegionGeom:
         """Name of the celestial frame of the region."""
         center = self.center_skydir
         return None if center is None else center.frame.name
+
+    def contains(self, coords: SkyCoord) -> np.ndarray:
+        """Whether positions lie inside the region, drawn in its projection (`wcs`); no position is inside a point.
+
+        In the projection made here, with the region at its middle, the border of a circle of radius r [rad] is that
+        on the sky within r^2 / 3 of its radius: 1e-6 for 0.11 deg.
+
+        Raises
+        ------
+        GeometryError : there is no region.
+        """
+        if self.region is None:
+            raise GeometryError("GX-MAPS-037", "the geometry has no region, so nothing is inside or outside")
+        return contains_pix(self.region, self.wcs, *sky_to_pix(self.wcs, coords))
 
     def replace_axes(self, axes: Iterable[MapAxis]) -> RegionGeom:
         """Same region, other axes."""
