@@ -75,7 +75,7 @@ def estimate_norm(
     scan : norms at which to give the profile, (n_scan,).
     """
     best = minimise(problem.derivatives, theta, problem.lower, problem.upper, tolerance, max_steps)
-    report = report_curvature(best.theta, best.derivatives, problem.lower, problem.upper)
+    report = report_curvature(problem, best.theta, best.derivatives)
     norm, stat, at_bound = best.theta[index], best.derivatives.value, report.active[index]
     converged = (best.edm <= tolerance) & best.convex
     variance = report.covariance[index, index]

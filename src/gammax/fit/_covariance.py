@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from gammax.fit._trust_region import FLAT, active_bounds, fisher_scale
-from gammax.likelihood import Derivatives
+from gammax.likelihood import Derivatives, Problem
 
 # a parameter takes part in a flat direction if its component is above this
 _INVOLVED = 1e-3
@@ -27,6 +27,7 @@ class CurvatureReport(NamedTuple):
     flatness, directions : eigenvalues of the Fisher matrix and their eigenvectors (columns). What the data do not
         constrain is flat in it to rounding, while the Hessian keeps the curvature of the valley times what is left
         of the gradient.
+    emptied : bins where a negative source leaves nothing expected: there the curvature is that of a wall.
     """
 
     covariance: Array
@@ -34,11 +35,12 @@ class CurvatureReport(NamedTuple):
     eigenvalues: Array
     flatness: Array
     directions: Array
+    emptied: Array
 
 
-def report_curvature(theta: Array, derivatives: Derivatives, lower: Array, upper: Array) -> CurvatureReport:
-    """Decompose Hessian and Fisher matrix at a minimum."""
-    active = active_bounds(theta, derivatives.gradient, lower, upper)
+def report_curvature(problem: Problem, theta: Array, derivatives: Derivatives) -> CurvatureReport:
+    """Decompose Hessian and Fisher matrix at a minimum of a problem, within its bounds."""
+    active = active_bounds(theta, derivatives.gradient, problem.lower, problem.upper)
     scale = jnp.where(active, 0.0, fisher_scale(derivatives.fisher))
     out = jnp.diag(active.astype(theta.dtype))
     scaled, scoring = (matrix * jnp.outer(scale, scale) + out for matrix in (derivatives.hessian, derivatives.fisher))
@@ -46,7 +48,8 @@ def report_curvature(theta: Array, derivatives: Derivatives, lower: Array, upper
     steep = eigenvalues > FLAT
     inverse = jnp.where(steep, 1.0 / jnp.where(steep, eigenvalues, 1.0), 0.0)
     covariance = 2.0 * (vectors * inverse) @ vectors.T * jnp.outer(scale, scale)
-    return CurvatureReport(covariance, active, eigenvalues, *jnp.linalg.eigh(scoring))
+    flatness, directions = jnp.linalg.eigh(scoring)
+    return CurvatureReport(covariance, active, eigenvalues, flatness, directions, problem.emptied_bins(theta))
 
 
 def flat_columns(report: CurvatureReport) -> np.ndarray:

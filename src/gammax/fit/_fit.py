@@ -91,7 +91,7 @@ class Fit:
 @partial(jax.jit, static_argnames="max_steps")
 def _solve(problem: Problem, theta: Array, tolerance: float, max_steps: int) -> tuple[State, CurvatureReport]:
     state = minimise(problem.derivatives, theta, problem.lower, problem.upper, tolerance, max_steps)
-    return state, report_curvature(state.theta, state.derivatives, problem.lower, problem.upper)
+    return state, report_curvature(problem, state.theta, state.derivatives)
 
 
 _value_and_gradient = jax.jit(lambda problem, theta: jax.value_and_grad(problem.statistic)(theta))

@@ -12,7 +12,6 @@ from gammax.fit._covariance import CurvatureReport, flat_columns, flat_direction
 from gammax.fit._minuit import MinuitOutcome
 from gammax.fit._trust_region import State
 from gammax.likelihood import Likelihood, Problem
-from gammax.likelihood._problem import emptied_bins
 
 # iminuit's minima are judged more gently than ours: its own stop criterion leaves an edm of some 1e-6, its sine
 # transform never reaches a limit: within this part of an error it is there
@@ -38,7 +37,7 @@ def judge_newton(likelihood: Likelihood, state: State, report: CurvatureReport, 
     held = _held(likelihood.problem)
     active = np.asarray(report.active) & ~held
     stopped = f"stopped after {steps} steps with edm {edm:.1e}"
-    status, message = _status(likelihood, theta, converged, stopped, active, report)
+    status, message = _status(likelihood, converged, stopped, active, report)
     covariance = honest_covariance(report, held)
     return _honest(Minimum(theta, covariance, float(state.derivatives.value), edm, steps, status, message))
 
@@ -55,7 +54,7 @@ def judge_minuit(likelihood: Likelihood, outcome: MinuitOutcome) -> Minimum:
     active = report.active & ~held
     converged = outcome.valid and edm <= _MINUIT_EDM
     stopped = f"MIGRAD stopped with edm {edm:.1e}"
-    status, message = _status(likelihood, theta, converged, stopped, active, report)
+    status, message = _status(likelihood, converged, stopped, active, report)
     covariance = outcome.covariance.copy()
     covariance[active, :] = covariance[:, active] = np.nan
     covariance[held, :] = covariance[:, held] = 0.0
@@ -68,7 +67,7 @@ def judge_minuit(likelihood: Likelihood, outcome: MinuitOutcome) -> Minimum:
 def _look(problem: Problem, theta: Array) -> tuple[CurvatureReport, Array, Array]:
     """Curvature, distance to the minimum and gradient at a point."""
     derivatives = problem.derivatives(theta)
-    report = report_curvature(theta, derivatives, problem.lower, problem.upper)
+    report = report_curvature(problem, theta, derivatives)
     gradient = jax.numpy.where(report.active, 0.0, derivatives.gradient)
     return report, 0.25 * gradient @ report.covariance @ gradient, derivatives.gradient
 
@@ -79,7 +78,6 @@ def _held(problem: Problem) -> np.ndarray:
 
 def _status(
     likelihood: Likelihood,
-    theta: np.ndarray,
     converged: bool,
     stopped: str,
     active: np.ndarray,
@@ -87,11 +85,10 @@ def _status(
 ) -> tuple[str, str]:
     """Status and message, the gravest first."""
     bounds = "at a bound: " + ", ".join(n for n, at in zip(likelihood.names, active, strict=True) if at)
-    emptied = emptied_bins(likelihood.problem, theta)
-    if emptied:
+    if report.emptied:
         return (
             "at_bound",
-            f"a negative source leaves nothing expected in {emptied} bins: bound its norm at 0",
+            f"a negative source leaves nothing expected in {int(report.emptied)} bins: bound its norm at 0",
         )
     if not converged:
         return "not_converged", stopped

@@ -64,6 +64,12 @@ class Problem(eqx.Module):
         """Per stack (D, R): predicted ON counts, the profiled background of wstat included."""
         return tuple(s.on_counts(mu) for s, mu in zip(self.stacks, self.expectations(theta), strict=True))
 
+    def emptied_bins(self, theta: Array) -> Array:
+        """Number of bins inside the masks where a negative signal leaves no expected ON count: the edge of physics."""
+        parts = zip(self.stacks, self.signals(theta), self.on_counts(theta), strict=True)
+        emptied = [jnp.sum((s.mask > 0) & (signal < 0) & (on <= _NO_COUNT)) for s, signal, on in parts]
+        return sum(emptied, start=jnp.zeros((), dtype=int))
+
     def with_counts(self, counts: Sequence[Array]) -> Problem:
         """Problem with other (ON) counts, per stack (D, R)."""
         return eqx.tree_at(lambda problem: [stack.counts for stack in problem.stacks], self, list(counts))
@@ -132,12 +138,3 @@ def no_bins(problem: Problem) -> bool:
         for mask, stack in zip(inside, problem.stacks, strict=True)
     ]
     return not sum(mask.sum() for mask in inside) or not sum(counted)
-
-
-def emptied_bins(problem: Problem, theta: Array) -> int:
-    """Bins inside the masks in which a negative signal leaves no expected ON count: the edge of what is physical."""
-    parts = zip(problem.stacks, problem.signals(theta), problem.on_counts(theta), strict=True)
-    return sum(
-        int(np.sum((np.asarray(stack.mask) > 0) & (np.asarray(signal) < 0) & (np.asarray(on) <= _NO_COUNT)))
-        for stack, signal, on in parts
-    )
