@@ -24,11 +24,17 @@ def parse_unit(text: str | u.UnitBase, **context: Any) -> Any:
     UnitError : if no reading of the text is a unit.
     """
     try:
-        return u.Unit(text)
+        return u.Unit(_one_fraction(text) if isinstance(text, str) else text)
     except (ValueError, TypeError) as error:
         raise UnitError(
             "GX-UNIT-001", f"{text!r} is not a unit", expected="a FITS unit such as 'TeV-1 s-1 cm-2'", **context
         ) from error
+
+
+def _one_fraction(text: str) -> str:
+    """``1/s/MeV/sr``, as the first CTA files spell it, with one slash."""
+    above, *below = text.split("/")
+    return f"{above}/({' '.join(below)})" if len(below) > 1 else text
 
 
 @lru_cache(maxsize=1024)

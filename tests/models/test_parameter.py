@@ -35,6 +35,9 @@ from gammax.units import canonical_factor
         ("", 1.0),
         ("erg s-1 cm-2", 1 / 1.602176634),
         ("TeV-1 s-1 cm-2 sr-1", 1.0),
+        ("1/s/MeV/sr", 1e6),
+        ("m**2", 1e4),
+        ("sr^(-1)", 1.0),
     ],
 )
 def test_canonical_factors(unit, factor):

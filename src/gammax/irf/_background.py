@@ -26,12 +26,6 @@ FOV_ALIGNMENTS = ("RADEC", "ALTAZ", "REVERSE_LON_RADEC")
 _TINY = float(np.finfo(np.float32).tiny)
 
 
-def _one_fraction(unit: str) -> str:
-    """``1/s/MeV/sr``, as the first CTA files spell it, with one slash."""
-    above, *below = unit.split("/")
-    return f"{above}/({' '.join(below)})" if len(below) > 1 else unit
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class BackgroundBase(TableResponse):
     """Rate per energy and solid angle, interpolated in its logarithm.
@@ -73,7 +67,7 @@ class BackgroundBase(TableResponse):
         units = column_units(hdu)
         column = "BGD" if "BGD" in units and cls.column not in units else cls.column
         data, text = read_cube(hdu, column, None, axes, file)
-        unit = _one_fraction(text) or cls.default_unit
+        unit = text or cls.default_unit
         where = {"file": file, "hdu": hdu.name, "column": column}
         if not text:
             warnings.warn(
