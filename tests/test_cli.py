@@ -10,7 +10,8 @@ import pytest
 import gammax
 from gammax.analysis import Analysis, AnalysisConfig
 from gammax.cli import main
-from gammax.errors import SchemaError
+from gammax.errors import GeometryError, SchemaError
+from gammax.estimators import FluxPointsEstimator
 from small_project import make_spectrum, true_models, write_project
 
 
@@ -41,15 +42,17 @@ def test_info_lists_devices_when_asked(capsys):
     assert "cpu" in capsys.readouterr().out.split("devices:")[1]
 
 
-def test_config_writes_the_defaults(tmp_path, capsys):
+def test_config_writes_a_template_or_all_keys(tmp_path, capsys):
     path = tmp_path / "config.yaml"
     assert main(["analysis", "config", "--filename", str(path)]) == 0
-    assert AnalysisConfig.read(path) == AnalysisConfig()
-    path.write_text("mine")
-    assert main(["analysis", "config", "--filename", str(path)]) == 2
-    assert "GX-PATH-002" in capsys.readouterr().err
-    assert path.read_text() == "mine"
-    assert main(["analysis", "config", "--filename", str(path), "--overwrite"]) == 0
+    assert path.read_text() == AnalysisConfig.template()
+    assert main(["analysis", "config", "--all", "--filename", str(path)]) == 2
+    message = capsys.readouterr().err
+    assert "GX-PATH-002" in message
+    assert "--overwrite" in message
+    assert "overwrite=True" not in message
+    assert path.read_text() == AnalysisConfig.template()
+    assert main(["analysis", "config", "--all", "--filename", str(path), "--overwrite"]) == 0
     assert AnalysisConfig.read(path) == AnalysisConfig()
 
 
@@ -85,7 +88,9 @@ def test_run_without_models_and_a_second_time(tmp_path, capsys):
     assert main(["analysis", "run", config, "--out", out]) == 0
     assert capsys.readouterr().out.startswith("no_model: ")
     assert main(["analysis", "run", config, "--out", out]) == 2
-    assert "--overwrite" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "another with --out, or pass --overwrite" in message
+    assert "=" not in message
     assert main(["analysis", "run", config, "--out", out, "--overwrite"]) == 0
 
 
@@ -102,6 +107,8 @@ def test_models_of_the_command_line_win_and_a_bad_fit_exits_1(tmp_path):
 
 def test_the_default_folder_is_that_of_the_configuration(tmp_path):
     config = write_project(tmp_path, [make_spectrum()], models=False)
+    assert main(["analysis", "run", str(config)]) == 0
+    assert (tmp_path / "config_results" / "summary.json").is_file()
     AnalysisConfig.read(config).update("general: {outdir: results}").write(config, overwrite=True)
     assert main(["analysis", "run", str(config)]) == 0
     assert (tmp_path / "results" / "summary.json").is_file()
@@ -129,6 +136,31 @@ def test_interrupt_exits_130_and_leaves_nothing(tmp_path, capsys, monkeypatch):
     assert main(["analysis", "run", str(config), "--out", str(tmp_path / "out")]) == 130
     assert capsys.readouterr().err.endswith("interrupted\n")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_process_ends_at_once_when_interrupted():
+    code = """
+import sys, threading, time
+from gammax import cli
+def main():
+    # as a compilation does: a thread that the interpreter would wait for
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    print("said")
+    return 130
+cli.main = main
+cli.console()
+"""
+    result = shell(code=code, timeout=30)
+    assert (result.returncode, result.stdout) == (130, "said\n")
+
+
+def test_flux_points_that_fail_exit_1(tmp_path, monkeypatch, capsys):
+    def fail(self, datasets, models):
+        raise GeometryError("GX-TEST-001", "no such bin")
+
+    monkeypatch.setattr(FluxPointsEstimator, "run", fail)
+    assert main(["analysis", "run", str(write_project(tmp_path, [make_spectrum()]))]) == 1
+    assert "no flux points were computed: GX-TEST-001" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["analysis"], ["analysis", "run"], ["nonsense"]])

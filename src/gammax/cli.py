@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -11,10 +12,13 @@ from gammax import __version__
 
 _EXIT_CODES = """exit codes:
   0    done; the fit is ok, or there was no model to fit
-  1    done and written, but the fit is not an ordinary minimum (see "status" in summary.json)
+  1    done and written, but the fit is not an ordinary minimum, or the flux points could not be computed
+       (see "status" and "notes" in summary.json)
   2    an error; nothing was written
   130  interrupted; nothing was written
 """
+# what an error tells the caller of a function to do, as an option of the command
+_AS_OPTIONS = {r"\boverwrite=True": "--overwrite", r"\bout=": "--out"}
 _VARIABLES = ("GAMMAX_DATA", "GAMMAX_REFERENCE")
 
 
@@ -28,11 +32,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GammaxError as error:
         if arguments.debug:
             raise
-        print(error, file=sys.stderr)
+        message = str(error)
+        for argument, option in _AS_OPTIONS.items():
+            message = re.sub(argument, option, message)
+        print(message, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def console() -> None:
+    """The command as a process: ends it with the exit code of `main`."""
+    code = main()
+    if code == 130:
+        # a compilation that JAX has begun would hold the process until it is done
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,13 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("--device", action="store_true", help="start JAX and list its devices (takes a second)")
     analysis = commands.add_parser("analysis", help="analyses that a YAML file describes")
     steps = analysis.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    config = _add(steps, "config", _config, "write a configuration file with all keys and their defaults")
+    config = _add(steps, "config", _config, "write a configuration file to fill in")
     config.add_argument("--filename", default="config.yaml", help="file to write (default: config.yaml)")
+    config.add_argument("--all", action="store_true", help="write all keys with their defaults, without comments")
     config.add_argument("--overwrite", action="store_true", help="replace the file")
     run = _add(steps, "run", _run, "read datasets, fit, compute flux points, write a folder with a report", _EXIT_CODES)
     run.add_argument("config", metavar="CONFIG", help="configuration file; relative paths in it start from its folder")
     run.add_argument("--models", help="models file, in place of general.models_file")
-    run.add_argument("--out", help="folder of the results (default: general.outdir of the configuration)")
+    run.add_argument("--out", help="folder of the results (default: general.outdir, else CONFIG_results beside CONFIG)")
     run.add_argument("--overwrite", action="store_true", help="replace the results in a folder that is not empty")
     return parser
 
@@ -82,9 +101,11 @@ def _print_table(title: str, entries: dict[str, str]) -> None:
 
 
 def _config(arguments: argparse.Namespace) -> int:
+    from gammax._paths import write_text
     from gammax.analysis import AnalysisConfig
 
-    print(AnalysisConfig().write(arguments.filename, arguments.overwrite))
+    text = AnalysisConfig().to_yaml() if arguments.all else AnalysisConfig.template()
+    print(write_text(text, arguments.filename, arguments.overwrite))
     return 0
 
 
@@ -99,4 +120,4 @@ def _run(arguments: argparse.Namespace) -> int:
     folder = analysis.run(arguments.out, arguments.overwrite)
     print(analysis)
     print(f"report: {folder / 'report.html'}")
-    return 0 if analysis.status in ("ok", "no_model") else 1
+    return 0 if analysis.is_complete else 1

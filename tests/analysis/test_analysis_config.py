@@ -129,6 +129,25 @@ def test_relative_paths_start_from_the_file(tmp_path, monkeypatch):
     assert config.path("$MY_DATA/datasets.yaml") == tmp_path / "datasets.yaml"
 
 
+def test_the_default_folder_is_named_after_the_file(tmp_path):
+    path = AnalysisConfig().write(tmp_path / "crab.yaml")
+    config = AnalysisConfig.read(path)
+    for outdir in (".", "./", None):
+        assert config.update({"general": {"outdir": outdir}}).outdir == tmp_path / "crab_results"
+    assert config.update({"general": {"outdir": "out"}}).outdir == tmp_path / "out"
+    assert AnalysisConfig().outdir == Path("analysis_results")
+
+
+def test_the_template_is_the_defaults_for_two_files():
+    changes = AnalysisConfig.from_yaml(AnalysisConfig.template()).changes()
+    assert changes == {
+        "general.outdir": None,
+        "general.datasets_file": "datasets.yaml",
+        "general.models_file": "models.yaml",
+        "flux_points.energy.nbins": 6,
+    }
+
+
 def test_update_merges_and_changes_nothing_else():
     config = AnalysisConfig.from_yaml(OTHER)
     new = config.update({"fit": {"fit_range": {"max": "5 TeV"}}, "flux_points": {"parameters": {}}})

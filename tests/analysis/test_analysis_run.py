@@ -13,10 +13,20 @@ import pytest
 
 from gammax.analysis import Analysis, AnalysisConfig
 from gammax.analysis._folder import PRODUCTS
+from gammax.analysis._report_tables import _dataset_numbers
 from gammax.analysis._stages import Stages
 from gammax.datasets import Datasets
-from gammax.errors import DataValueError, FileFormatError, FitError, GammaxWarning, ResourceError, SchemaError
-from gammax.estimators import FluxPoints
+from gammax.errors import (
+    DataValueError,
+    FileFormatError,
+    FitError,
+    GammaxError,
+    GammaxWarning,
+    GeometryError,
+    ResourceError,
+    SchemaError,
+)
+from gammax.estimators import FluxPoints, FluxPointsEstimator
 from gammax.models import Models, SkyModel
 from small_project import AMPLITUDE, INDEX, make_onoff, make_spectrum, true_models, write_project
 
@@ -165,7 +175,7 @@ def test_a_folder_in_use_needs_overwrite(run, tmp_path):
 
 
 def test_a_run_that_cannot_write_keeps_the_previous_one(run, tmp_path, monkeypatch):
-    import gammax.analysis._write as module
+    import gammax.analysis._folder as module
 
     analysis, _, _ = run
     out = analysis.write(tmp_path / "out")
@@ -252,6 +262,9 @@ def test_log_goes_where_the_configuration_says(tmp_path, capsys):
     assert (tmp_path / "run.log").read_text().startswith("INFO datasets")
     Analysis(config.update({"general": {"log": {"level": "WARNING"}}})).run(tmp_path / "quiet")
     assert capsys.readouterr().err == ""
+    (tmp_path / "inside").mkdir()
+    Analysis(config.update({"general": {"log": {"filename": "inside/run.log"}}})).run(tmp_path / "inside")
+    assert "datasets" in (tmp_path / "inside" / "run.log").read_text()
     with pytest.raises(SchemaError, match="did you mean 'info'"):
         Analysis(config.update({"general": {"log": {"level": "infos"}}})).run(tmp_path / "loud")
 
@@ -266,17 +279,94 @@ NEEDS = [
     ),
     ({"light_curve": {"energy_edges": {"nbins": 2}}}, "GX-ANALYSIS-012", "light_curve.energy_edges.nbins"),
     ({"excess_map": {"energy_edges": {"min": "1 TeV"}}}, "GX-ANALYSIS-012", "excess_map.energy_edges.min"),
-    ({"flux_points": {"parameters": {"n_sigmas": 2}}}, "GX-ANALYSIS-021", "flux_points.parameters.n_sigmas"),
+    ({"flux_points": {"parameters": {"n_sigmas": 2}}}, "GX-ANALYSIS-001", "flux_points.parameters.n_sigmas"),
+    ({"flux_points": {"parameters": {"tolerance": "a"}}}, "GX-ANALYSIS-002", "flux_points.parameters.tolerance"),
+    ({"flux_points": {"energy": {"min": "3 TeV", "max": "1 TeV"}}}, "GX-ANALYSIS-022", "flux_points.energy"),
+    ({"flux_points": {"energy": {"min": "30 TeV", "max": "50 TeV"}}}, "GX-ANALYSIS-025", "flux_points.energy"),
+    ({"general": {"log": {"format": "%(nobody)s"}}}, "GX-ANALYSIS-008", "general.log.format"),
+    ({"general": {"log": {"format": "%("}}}, "GX-ANALYSIS-008", "general.log.format"),
 ]
 
 
-@pytest.mark.parametrize(("changes", "code", "key"), NEEDS, ids=[case[2] for case in NEEDS])
-def test_what_cannot_be_done_is_said_before_anything_is_done(tmp_path, changes, code, key):
+@pytest.fixture
+def no_fit(monkeypatch):
+    """A fit would be an error of the test."""
+    monkeypatch.setattr(Analysis, "run_fit", lambda self: pytest.fail("this must be said before the fit"))
+
+
+@pytest.mark.parametrize(("changes", "code", "key"), NEEDS, ids=[f"{case[1]} {case[2]}" for case in NEEDS])
+def test_what_cannot_be_done_is_said_before_anything_is_done(tmp_path, no_fit, changes, code, key):
     config = AnalysisConfig.read(write_project(tmp_path, [make_spectrum()])).update(changes)
-    with pytest.raises(SchemaError) as caught:
+    with pytest.raises(GammaxError) as caught:
         Analysis(config).run(tmp_path / "out")
     assert (caught.value.code, caught.value.context["key"]) == (code, key)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_written_is_said_before_the_fit(tmp_path, no_fit):
+    config = write_project(tmp_path, [make_spectrum()])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResourceError, match="GX-ANALYSIS-043"):
+        Analysis(config).run(tmp_path / "file" / "out")
+    index = tmp_path / "data" / "datasets.yaml"
+    index.write_text(re.sub(r"\bname: run-1", "name: Crabé", index.read_text()))
+    with pytest.raises(SchemaError, match="GX-DATASETS-103"):
+        Analysis(config).run(tmp_path / "out")
+
+
+def test_models_without_a_model_are_an_error(tmp_path, no_fit):
+    config = write_project(tmp_path, [make_spectrum()])
+    (tmp_path / "start.yaml").write_text("components: []")
+    with pytest.raises(SchemaError, match="GX-ANALYSIS-054") as caught:
+        Analysis(config).run(tmp_path / "out")
+    assert caught.value.context["file"] == tmp_path / "start.yaml"
+
+
+def test_flux_points_that_fail_after_the_fit_cost_only_themselves(tmp_path, monkeypatch):
+    def fail(self, datasets, models):
+        raise GeometryError("GX-TEST-001", "no such bin")
+
+    monkeypatch.setattr(FluxPointsEstimator, "run", fail)
+    analysis = Analysis(write_project(tmp_path, [make_spectrum()]))
+    out = analysis.run(tmp_path / "out")
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["status"], summary["notes"]) == ("ok", ["no flux points were computed: GX-TEST-001 no such bin"])
+    assert not analysis.is_complete
+    assert not (out / "flux_points.fits").exists()
+
+
+def test_settings_without_effect_and_a_misspelt_source_are_noted(tmp_path):
+    config = AnalysisConfig.read(write_project(tmp_path, [make_spectrum()]))
+    changes = {
+        "observations": {"obs_ids": [1]},
+        "datasets": {"background": {"method": "ring"}, "stack": False},
+        "flux_points": {"source": "carb", "parameters": {"selection_optional": None}},
+    }
+    out = Analysis(config.update(changes)).run(tmp_path / "out")
+    assert json.loads((out / "summary.json").read_text())["notes"] == [
+        "settings without effect on reduced datasets: observations, datasets.stack, datasets.background",
+        "flux_points.source 'carb' is not a model, the flux points are of 'crab'",
+    ]
+
+
+def test_names_that_are_formulas_or_unknown_to_the_font_disturb_no_figure(tmp_path, capsys):
+    models = Models(SkyModel(true_models()["crab"].spectral_model, "蟹$x$"))
+    config = write_project(tmp_path, [make_spectrum(r"$\frac$"), make_spectrum("b$")], models)
+    Analysis(config).run(tmp_path / "out")
+    assert "font" not in capsys.readouterr().err
+
+
+def test_significance_is_that_of_the_info_table_within_the_fit():
+    dataset = make_onoff().with_fit_range("0.2 TeV", "8 TeV")
+    dataset = dataset.replace(counts_off=dataset.counts_off.replace(data=np.zeros(8)))
+    bins = dataset.slice_by_energy("0.31 TeV", "6 TeV")
+    assert bins.mask.all()
+    found = _dataset_numbers(dataset, None)
+    # no OFF count at all: alpha is that of the acceptances, 1 / 10 (Li & Ma 1983, eq. 17)
+    counts = found["counts"]
+    assert found["alpha"] == pytest.approx(0.1)
+    assert found["significance"] == pytest.approx(np.sqrt(2 * counts * np.log(11)), rel=1e-9)
+    assert found["significance"] == pytest.approx(bins.info_dict()["sqrt_ts"], rel=1e-12)
 
 
 def test_settings_that_only_say_how_are_kept(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gammax.analysis._numbers import common_exponent, rounded, unit_html
+from gammax.analysis._html import common_exponent, rounded, unit_html
 
 NAN = math.nan
 

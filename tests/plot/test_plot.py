@@ -13,9 +13,7 @@ from gammax.estimators import FluxPoints
 from gammax.maps import RegionNDMap
 from gammax.models import Models
 from gammax.plot import (
-    grid_axes,
     plot_counts,
-    plot_energy_ranges,
     plot_fit,
     plot_fits,
     plot_flux_points,
@@ -24,6 +22,8 @@ from gammax.plot import (
     style,
 )
 from gammax.plot._counts import deviance_residuals, poisson_interval
+from gammax.plot._grid import grid_axes
+from gammax.plot._spectrum import plot_energy_ranges
 from gammax.plot._style import model_colors
 from gammax.stats import li_ma_significance
 from small_project import ENERGY, make_onoff, make_spectrum, true_models
@@ -171,7 +171,7 @@ def test_grid_panels_are_aligned_and_fill_the_figure(n, shape):
 def test_a_grid_has_one_legend_and_outer_labels():
     datasets = Datasets([make_onoff(f"run-{k}", seed=k + 1) for k in range(5)])
     figure = Figure()
-    pairs = plot_fits(datasets, true_models(), grid_axes(5, figure))
+    pairs = plot_fits(datasets, true_models(), figure)
     assert len(figure.legends) == 1
     assert all(upper.get_legend() is None for upper, _ in pairs)
     names = [text.get_text() for text in figure.legends[0].get_texts()]

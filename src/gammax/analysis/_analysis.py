@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gammax._paths import resolve_path
+from gammax.analysis._check import check_needs, unused
 from gammax.analysis._config import AnalysisConfig
-from gammax.analysis._flux import flux_edges, flux_options, flux_source
-from gammax.analysis._folder import check_folder
-from gammax.analysis._needs import check_needs
-from gammax.analysis._numbers import plural
-from gammax.analysis._results import Results
+from gammax.analysis._flux import flux_estimator, flux_source
+from gammax.analysis._folder import check_folder, write_results
+from gammax.analysis._html import plural
+from gammax.analysis._results import Results, fit_status, fitted_table
+from gammax.analysis._sections import FluxPointsSection
 from gammax.analysis._stages import Stages, log_output
-from gammax.analysis._summary import fitted_table
-from gammax.analysis._write import write_results
 from gammax.datasets import Datasets
-from gammax.errors import SchemaError
-from gammax.estimators import FluxPoints, FluxPointsEstimator
+from gammax.datasets._files import dataset_files
+from gammax.errors import GammaxError, SchemaError
+from gammax.estimators import FluxPoints
 from gammax.fit import Fit, FitResult
 from gammax.models import Models, SkyModel
 
@@ -43,7 +43,12 @@ class Analysis:
     @property
     def status(self) -> str:
         """Status of the fit, "no_model" where there is none."""
-        return "no_model" if self.fit_result is None else self.fit_result.status
+        return fit_status(self.fit_result)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there was no model, or the fit is ok and the flux points were computed."""
+        return self.status == "no_model" or (self.status == "ok" and self.flux_points is not None)
 
     def read_datasets(self) -> Datasets:
         """Read the datasets of ``general.datasets_file``.
@@ -67,7 +72,16 @@ class Analysis:
             if self.config.general.models_file is None:
                 raise SchemaError("GX-ANALYSIS-050", "no models file", key="general.models_file", found="null")
             path = self.config.path(self.config.general.models_file)
-        return self.set_models(Models.read(path))
+        models = Models.read(path)
+        if not len(models):
+            raise SchemaError(
+                "GX-ANALYSIS-054",
+                "the models file has no model",
+                key="components",
+                file=path,
+                do="add a component, or take no models file (general.models_file: null) to see the counts only",
+            )
+        return self.set_models(models)
 
     def set_models(self, models: Models | SkyModel | Iterable[SkyModel]) -> Models:
         """Take models; the results of earlier ones are dropped."""
@@ -97,8 +111,7 @@ class Analysis:
         datasets, models = self._require_datasets(), self._require_models()
         if self.fit_result is None:
             raise SchemaError("GX-ANALYSIS-051", "this step needs a fit", do="call run_fit() first")
-        edges, source = flux_edges(self.config, datasets), flux_source(self.config, models)
-        self.flux_points = FluxPointsEstimator(edges, source, **flux_options(self.config)).run(datasets, models)
+        self.flux_points = flux_estimator(self.config, datasets, models).run(datasets, models)
         return self.flux_points
 
     @property
@@ -132,26 +145,26 @@ class Analysis:
         ResourceError : the disk refuses; what was in the folder is still there.
         """
         folder = resolve_path(folder)
-        check_folder(folder, overwrite)
+        check_folder(folder, overwrite, self.config.log_file)
         return write_results(self.results, self.stages, folder)
 
     def run(self, out: str | Path | None = None, overwrite: bool = False) -> Path:
         """Read, fit, estimate flux points, write, with a line of progress for each; returns the folder.
 
         Without models the datasets are written with their pictures, status "no_model". After a fit that has no
-        minimum there are no flux points.
+        minimum there are no flux points; if only they fail, the rest is written, with a note.
 
         Parameters
         ----------
-        out : folder of the results, by default ``general.outdir``.
+        out : folder of the results, by default ``config.outdir``.
 
         Raises
         ------
         GammaxError : of the steps; settings that must fail do so before anything is computed.
         """
-        folder = self.config.path(self.config.general.outdir) if out is None else resolve_path(out)
+        folder = self.config.outdir if out is None else resolve_path(out)
+        check_folder(folder, overwrite, self.config.log_file)
         with log_output(self.config):
-            check_folder(folder, overwrite)
             self._read()
             if self.models is not None:
                 self._estimate()
@@ -161,24 +174,34 @@ class Analysis:
         with self.stages("datasets") as said:
             self.read_datasets()
             datasets, counts = self._set_fit_range(), self.results.counts
+            for dataset in datasets:
+                # a name, say, that a file cannot hold is refused now and not after the fit
+                dataset_files(dataset, Path(dataset.name), "gadf")
             said += [plural(len(datasets), "dataset"), f"{sum(counts.values()):g} counts inside the masks"]
+        if ignored := unused(self.config):
+            self.stages.note(f"settings without effect on reduced datasets: {', '.join(ignored)}")
         if self.models is None and self.config.general.models_file is not None:
             with self.stages("models") as said:
                 said.append(", ".join(self.read_models().names))
         if self.models is not None:
-            flux_source(self.config, self.models)
-            flux_options(self.config)
+            # what the estimator would refuse after the fit it refuses now
+            source, asked = flux_estimator(self.config, datasets, self.models).source, self.config.flux_points.source
+            if asked not in (source, FluxPointsSection().source):
+                self.stages.note(f"flux_points.source {asked!r} is not a model, the flux points are of {source!r}")
 
     def _estimate(self) -> None:
         with self.stages("fit") as said:
             result = self.run_fit()
             said += [f"{result.status}: {result.message}", plural(result.n_steps, "step")]
         if result.status not in ("ok", "at_bound"):
-            self.stages.notes.append(f"no flux points were computed: the fit is {result.status}")
+            self.stages.note(f"no flux points were computed: the fit is {result.status}")
             return
-        with self.stages("flux points") as said:
-            points = self.get_flux_points()
-            said.append(f"{plural(len(points), 'point')} of {self.results.source}")
+        try:
+            with self.stages("flux points") as said:
+                points = self.get_flux_points()
+                said.append(f"{plural(len(points), 'point')} of {self.results.source}")
+        except GammaxError as error:
+            self.stages.note(f"no flux points were computed: {error}")
 
     def _set_fit_range(self) -> Datasets:
         datasets, limits = self._require_datasets(), self.config.fit.fit_range

@@ -1,4 +1,7 @@
-"""Checks of a configuration: every message names the key, as ``fit.fit_range.min``, and the file where there is one."""
+"""Checks of a configuration: every message names the key, as ``fit.fit_range.min``, and the file where there is one.
+
+What a file says (`convert_section`), and what a run needs that this version may not do (`check_needs`, `unused`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import numpy as np
@@ -15,24 +18,32 @@ from astropy.time import Time
 from gammax.errors import DataValueError, SchemaError, UnitError, did_you_mean
 from gammax.units import to_quantity
 
+if TYPE_CHECKING:
+    from gammax.analysis._config import AnalysisConfig
+
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+# keys that ask for a product; how it would be made is settled by others, which are kept without effect
+_ASKS = {
+    "excess_map": ("excess_map.energy_edges.",),
+    "light_curve": ("light_curve.time_intervals.", "light_curve.energy_edges."),
+}
 _EXAMPLES = {"TeV": "'1 TeV'", "deg": "'0.1 deg'", "time": "'2004-12-04T22:00:00'"}
 
 
-def convert_section(content: Any, section: type, file: Path | None) -> Any:
-    """Section from a mapping, all keys and values checked.
+def convert_section(content: Any, section: type, file: Path | None, path: tuple[str, ...] = ()) -> Any:
+    """Section from a mapping, all keys and values checked; `path` is where the section stands.
 
     Raises
     ------
     SchemaError : an unknown key, a value of the wrong kind. UnitError : a quantity with a missing or wrong unit.
     DataValueError : an energy or an angle that is not finite.
     """
-    _check_keys(content, section, file, ())
+    _check_keys(content, section, file, path)
     try:
         converted = msgspec.convert(content, section)
     except msgspec.ValidationError as error:
-        raise _wrong_value(str(error), content, section, file) from error
-    for key, text, unit in _quantities(converted, ()):
+        raise _wrong_value(str(error), content, section, file, path) from error
+    for key, text, unit in _quantities(converted, path):
         _check_time(key, text, file) if unit == "time" else _check_quantity(key, text, unit, file)
     return converted
 
@@ -78,7 +89,7 @@ def _check_keys(content: Any, section: type, file: Path | None, path: tuple[str,
             _check_keys(value, inner, file, (*path, key))
 
 
-def _wrong_value(message: str, content: Any, section: type, file: Path | None) -> SchemaError:
+def _wrong_value(message: str, content: Any, section: type, file: Path | None, path: tuple[str, ...]) -> SchemaError:
     """Error of a value of the wrong kind, with what the key takes: a unit, a choice, or msgspec's words."""
     what, _, key = message.partition(" - at `$")
     key = key.strip("`.")
@@ -89,6 +100,7 @@ def _wrong_value(message: str, content: Any, section: type, file: Path | None) -
     if unit:
         what = f"Expected text, for example {_EXAMPLES[unit]}"
     bad = next((v for v in value if v not in choices), value) if isinstance(value, list) else value
+    key = ".".join((*path, key))
     return SchemaError(
         "GX-ANALYSIS-002",
         f"wrong value of {key}",
@@ -117,7 +129,7 @@ def _choices(hint: Any) -> tuple[str, ...]:
     """The words of a `Literal`, wherever it stands in a hint."""
     if get_origin(hint) is Literal:
         return get_args(hint)
-    return tuple(word for part in get_args(hint) for word in _choices(part))
+    return tuple(dict.fromkeys(word for part in get_args(hint) for word in _choices(part)))
 
 
 def _quantities(section: msgspec.Struct, path: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
@@ -157,3 +169,52 @@ def _check_time(key: str, text: str, file: Path | None) -> None:
             key=key,
             file=file,
         ) from error
+
+
+def check_needs(config: AnalysisConfig) -> None:
+    """Raise where a run would need what this version cannot do.
+
+    Raises
+    ------
+    SchemaError : names the key.
+    """
+    if config.datasets.type == "3d":
+        raise SchemaError(
+            "GX-ANALYSIS-010",
+            "this version analyses spectra, not cubes",
+            key="datasets.type",
+            found="3d",
+            expected="1d",
+        )
+    if config.general.datasets_file is None:
+        raise SchemaError(
+            "GX-ANALYSIS-011",
+            "this version starts from reduced datasets and reduces no observations",
+            key="general.datasets_file",
+            found="null",
+            expected="path of a datasets.yaml",
+        )
+    for section, keys in _ASKS.items():
+        for key in config.changes():
+            if key.startswith(keys):
+                raise SchemaError(
+                    "GX-ANALYSIS-012",
+                    f"this version makes no {section.replace('_', ' ')}",
+                    key=key,
+                    do=f"remove the section {section}",
+                )
+
+
+def unused(config: AnalysisConfig) -> list[str]:
+    """Settings that differ from the defaults and that a run pays no heed to, as far as a section tells.
+
+    ``["observations", "datasets.background"]``
+    """
+    found: dict[str, None] = {}
+    for key in config.changes():
+        section, _, inner = key.partition(".")
+        if section in ("observations", "excess_map", "light_curve") or key == "general.n_jobs":
+            found[key if section == "general" else section] = None
+        elif section == "datasets":
+            found[f"datasets.{inner.partition('.')[0]}"] = None
+    return list(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,7 +50,26 @@ class AnalysisConfig(Section, frozen=True, dict=True):
     @property
     def folder(self) -> Path:
         """Folder that relative paths start from: that of the file the configuration was read from, else the current."""
-        return self.__dict__.get("_folder", Path())
+        return Path() if self.file is None else self.file.parent
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the configuration was read from, absolute."""
+        return self.__dict__.get("_file")
+
+    @property
+    def outdir(self) -> Path:
+        """Folder of the results: ``general.outdir``; for null and "." it is ``config_results`` beside config.yaml."""
+        chosen = self.general.outdir
+        if chosen is not None and Path(chosen) != Path():
+            return self.path(chosen)
+        return self.folder / f"{'analysis' if self.file is None else self.file.stem}_results"
+
+    @property
+    def log_file(self) -> Path | None:
+        """File of the log, None for standard error."""
+        name = self.general.log.filename
+        return None if name is None else self.path(name)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -70,12 +90,12 @@ class AnalysisConfig(Section, frozen=True, dict=True):
         FileFormatError : the file is missing or not text.
         """
         path = resolve_path(path)
-        return convert_section(read_yaml(path, _WHAT), cls, path)._in_folder(path.absolute().parent)
+        return convert_section(read_yaml(path, _WHAT), cls, path)._of_file(path.absolute())
 
     def update(self, changes: Mapping[str, Any] | str) -> Self:
         """Configuration with some keys changed: ``update({"fit": {"fit_range": {"min": "1 TeV"}}})``, or YAML text."""
         changes = parse_yaml(changes, _WHAT) if isinstance(changes, str) else changes
-        return self.from_dict(_merged(self.to_dict(), changes))._in_folder(self.__dict__.get("_folder"))
+        return self.from_dict(_merged(self.to_dict(), changes))._of_file(self.file)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested mappings of all keys."""
@@ -94,6 +114,11 @@ class AnalysisConfig(Section, frozen=True, dict=True):
         """
         return write_yaml(self.to_dict(), path, overwrite)
 
+    @staticmethod
+    def template() -> str:
+        """YAML text of the keys that most analyses set, with comments."""
+        return files("gammax.analysis").joinpath("config_template.yaml").read_text(encoding="utf-8")
+
     def path(self, text: str) -> Path:
         """Path of a file that the configuration names: environment variables expanded, relative to `folder`."""
         return resolve_path(text, self.folder)
@@ -105,10 +130,10 @@ class AnalysisConfig(Section, frozen=True, dict=True):
             content.pop("metadata")
         return dict(_differences(found, default, ()))
 
-    def _in_folder(self, folder: Path | None) -> Self:
-        # not a field: the folder is no part of the file and of comparisons
-        if folder is not None:
-            self.__dict__["_folder"] = folder
+    def _of_file(self, file: Path | None) -> Self:
+        # not a field: the file is no part of its content and of comparisons
+        if file is not None:
+            self.__dict__["_file"] = file
         return self
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import logging
+import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import astropy.units as u
 import numpy as np
 from tqdm import tqdm
 
-from gammax.plot import grid_axes, plot_energy_ranges, plot_fits, plot_flux_points, plot_spectrum, style
+from gammax.errors import GammaxWarning
+from gammax.plot import plot_fits, plot_flux_points, plot_spectrum, style
 from gammax.plot._grid import PANELS_PER_PAGE
-from gammax.plot._style import format_energy_axis, model_colors
+from gammax.plot._spectrum import plot_energy_ranges
+from gammax.plot._style import format_energy_axis, model_colors, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +42,10 @@ class Picture(NamedTuple):
 def make_figures(results: Results) -> list[Picture]:
     """Spectrum with flux points, their profiles, and counts of every dataset."""
     pictures, models, points = [], results.fitted_models, results.flux_points
-    with style():
+    with style(), warnings.catch_warnings():
+        # matplotlib's own, as of a letter that a font lacks, are no matter of the results
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("always", GammaxWarning)
         if models is not None and np.isfinite(_energy_range(results.datasets)).all():
             pictures.append(_spectrum(results.datasets, models, points, results.source))
         if points is not None and "stat_scan" in points.quantities:
@@ -77,7 +83,7 @@ def _spectrum(datasets: Datasets, models: Models, points: FluxPoints | None, sou
     )
     low, high = _energy_range(datasets)
     for name, color in model_colors(models).items():
-        plot_spectrum(models, name, low, high, upper, color=color, label=f"{name}, best fit with 1σ band")
+        plot_spectrum(models, name, low, high, upper, color=color, label=f"{plain(name)}, best fit with 1σ band")
     caption = "Spectral energy distribution: best fit with its 1σ error band"
     if points is not None:
         plot_flux_points(points, upper)
@@ -106,7 +112,7 @@ def _counts(datasets: Datasets, models: Models | None) -> list[Picture]:
     for page in tqdm(range(pages), desc="figures", disable=hidden):
         shown = datasets[bounds[page] : bounds[page + 1]]
         figure = _figure(_WIDTH, 5.6)
-        plot_fits(shown, models, grid_axes(len(shown), figure))
+        plot_fits(shown, models, figure)
         name = "counts" if pages == 1 else f"counts_{page + 1}"
         pictures.append(Picture(name, _counts_caption(models), _png(figure)))
     return pictures

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import astropy.units as u
 import numpy as np
 
+from gammax.analysis._check import convert_section
 from gammax.analysis._config import AnalysisConfig
+from gammax.analysis._sections import FluxOptions
 from gammax.datasets import Datasets
 from gammax.errors import DataValueError, GeometryError, SchemaError, did_you_mean
 from gammax.estimators import FluxPointsEstimator
@@ -44,30 +45,34 @@ def flux_options(config: AnalysisConfig) -> dict[str, Any]:
 
     Raises
     ------
-    SchemaError : an option that it does not have.
+    SchemaError : an option that it does not have, a value of the wrong kind.
     """
-    known = {field.name for field in dataclasses.fields(FluxPointsEstimator)} - {"energy_edges", "source"}
-    for name in config.flux_points.parameters:
-        if name not in known:
-            raise SchemaError(
-                "GX-ANALYSIS-021",
-                f"unknown option {name!r}",
-                key=f"flux_points.parameters.{name}",
-                do=did_you_mean(name, known),
-            )
-    return dict(config.flux_points.parameters)
+    given = config.flux_points.parameters
+    convert_section(given, FluxOptions, config.file, ("flux_points", "parameters"))
+    return dict(given)
+
+
+def flux_estimator(config: AnalysisConfig, datasets: Datasets, models: Models) -> FluxPointsEstimator:
+    """The estimator that the configuration describes.
+
+    Raises
+    ------
+    SchemaError : the source or an option is unknown or wrong. GeometryError, DataValueError : no bins for points.
+    """
+    return FluxPointsEstimator(flux_edges(config, datasets), flux_source(config, models), **flux_options(config))
 
 
 def flux_edges(config: AnalysisConfig, datasets: Datasets) -> u.Quantity:
     """Edges of the flux points, shape (K + 1,).
 
     With ``nbins``, equal logarithmic bins from min to max; without, the reconstructed edges between them. A limit that
-    is null is that of the masks. Datasets may have different axes: an edge counts if every dataset that has data on
-    both sides of it has it too.
+    is null is that of the masks; with both null, bins end at the reconstructed edges nearest to the logarithmic ones.
+    Datasets may have different axes: an edge counts if every dataset that has data on both sides of it has it too.
 
     Raises
     ------
-    DataValueError : nothing inside the masks, or min not below max. GeometryError : no two edges in common.
+    DataValueError : nothing inside the masks, or min not below max. GeometryError : no bin of any dataset between the
+    limits, or no two edges in common.
     """
     energy = config.flux_points.energy
     edges = _common_edges(datasets)
@@ -80,7 +85,17 @@ def flux_edges(config: AnalysisConfig, datasets: Datasets) -> u.Quantity:
             key="flux_points.energy",
             found=f"{low:.6g} to {high:.6g} TeV",
         )
-    if energy.nbins is not None:
+    axes = [dataset.energy_axis.edges_value("TeV") for dataset in datasets]
+    lowest, highest = min(axis[0] for axis in axes), max(axis[-1] for axis in axes)
+    if not (low < highest and high > lowest):
+        raise GeometryError(
+            "GX-ANALYSIS-025",
+            "flux_points.energy lies outside the energy axes of the datasets",
+            key="flux_points.energy",
+            found=f"{low:.6g} to {high:.6g} TeV",
+            expected=f"within {lowest:.6g} to {highest:.6g} TeV",
+        )
+    if energy.nbins is not None and (energy.min or energy.max):
         return MapAxis.from_energy_bounds(low * u.TeV, high * u.TeV, energy.nbins).edges
     inside = edges[(edges >= low * (1 - _EDGE_RTOL)) & (edges <= high * (1 + _EDGE_RTOL))]
     if len(inside) < 2:
@@ -91,6 +106,9 @@ def flux_edges(config: AnalysisConfig, datasets: Datasets) -> u.Quantity:
             found=f"{low:.6g} to {high:.6g} TeV",
             do="give flux_points.energy.nbins",
         )
+    if energy.nbins is not None and energy.nbins < len(inside) - 1:
+        grid = np.linspace(*np.log(inside[[0, -1]]), energy.nbins + 1)
+        inside = inside[np.unique(np.abs(grid[:, np.newaxis] - np.log(inside)).argmin(axis=1))]
     return inside * u.TeV
 
 

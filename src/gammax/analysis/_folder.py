@@ -1,15 +1,30 @@
-"""The folder of a run: built beside its place and moved there when it is whole."""
+"""The folder of a run: built beside its place, and moved there when it is whole."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from gammax import __version__
+from gammax._paths import write_text
+from gammax.analysis._config import AnalysisConfig
+from gammax.analysis._figures import make_figures
+from gammax.analysis._report import report
+from gammax.analysis._results import summary
+from gammax.analysis._stages import LOGGER
 from gammax.errors import FileFormatError, ResourceError
+
+if TYPE_CHECKING:
+    from gammax.analysis._results import Results
+    from gammax.analysis._stages import Stages
 
 PRODUCTS = (
     "config.yaml",
@@ -21,26 +36,87 @@ PRODUCTS = (
     "summary.json",
     "report.html",
 )
+_PREFIX = ".gammax-run-"
 
 
-def check_folder(folder: Path, overwrite: bool) -> None:
-    """Raise where a run must not write.
+def write_results(results: Results, stages: Stages, folder: Path) -> Path:
+    """Write datasets, models, flux points, figures, summary and report; see `Analysis.write`."""
+    with staged(folder) as place:
+        with stages("figures") as said:
+            pictures = make_figures(results)
+            said.append(", ".join(picture.name for picture in pictures))
+        with stages("write") as said:
+            results.datasets.write(place / "datasets" / "datasets.yaml")
+            if results.models is not None:
+                results.models.write(place / "models.yaml")
+            if results.flux_points is not None:
+                results.flux_points.write(place / "flux_points.fits")
+            for picture in pictures:
+                path = place / "figures" / f"{picture.name}.png"
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(picture.png)
+            config = config_as_used(results)
+            config.write(place / "config.yaml")
+            said.append(str(folder))
+        css = files("gammax.analysis").joinpath("report.css").read_text(encoding="utf-8")
+        write_text(report(results, config, pictures, css), place / "report.html")
+        # last, because a folder that has it is one that a run may replace, as far as it lists its files
+        content = summary(results) | {"files": sorted([*_files(place), "summary.json"])}
+        write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", place / "summary.json")
+    return folder
+
+
+def config_as_used(results: Results) -> AnalysisConfig:
+    """The configuration with the paths of the written folder, so that the folder can be run again where it is put."""
+    origin = results.config.general.datasets_file
+    return results.config.update(
+        {
+            "general": {
+                "outdir": ".",
+                "datasets_file": "datasets/datasets.yaml",
+                "models_file": None if results.models is None else "models.yaml",
+            },
+            "metadata": {
+                "creator": f"gammax {__version__}",
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                "origin": None if origin is None else str(results.config.path(origin).absolute()),
+            },
+        }
+    )
+
+
+def check_folder(folder: Path, overwrite: bool, log: Path | None = None) -> None:
+    """Raise where a run must not or cannot write; nothing is left behind. The log of the run may lie in the folder.
 
     Raises
     ------
     FileFormatError : the folder is a file; it is not empty and `overwrite` is false; it holds files of the names that
-    a run writes, and no run wrote them.
+    a run writes, and no run wrote them. ResourceError : the disk refuses.
     """
-    if not folder.exists():
-        return
-    if not folder.is_dir():
+    if folder.is_file():
         raise FileFormatError("GX-ANALYSIS-040", "the output folder is a file", file=folder)
-    if any(folder.iterdir()) and not overwrite:
+    if folder.is_dir():
+        _check_content(folder, overwrite, log)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.rmdir(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+    except OSError as error:
+        raise _refused(error, folder) from error
+    finally:
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
+
+
+def _check_content(folder: Path, overwrite: bool, log: Path | None) -> None:
+    own = None if log is None else log.absolute()
+    if not overwrite and any(path.absolute() != own for path in folder.iterdir()):
         raise FileFormatError(
             "GX-ANALYSIS-041",
             "the output folder is not empty",
             folder=folder,
-            do="choose another with --out (out=), or pass --overwrite (overwrite=True)",
+            do="choose another with out=, or pass overwrite=True to replace the results in it",
         )
     taken = [name for name in PRODUCTS if (folder / name).exists()]
     if taken and not (folder / "summary.json").is_file():
@@ -57,7 +133,7 @@ def check_folder(folder: Path, overwrite: bool) -> None:
 def staged(folder: Path) -> Iterator[Path]:
     """Temporary folder whose content becomes that of `folder` when the block ends well; other files there stay.
 
-    A block that fails leaves `folder` as it was.
+    A block that fails or is interrupted leaves `folder` as it was.
 
     Raises
     ------
@@ -66,34 +142,66 @@ def staged(folder: Path) -> Iterator[Path]:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # inside an existing folder, which may be a disk of its own that nothing can be moved into in one step
-        staging = Path(tempfile.mkdtemp(prefix=".gammax-run-", dir=folder if folder.exists() else folder.parent))
+        staging = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder if folder.exists() else folder.parent))
     except OSError as error:
-        raise ResourceError("GX-ANALYSIS-043", f"cannot write: {error.strerror}", folder=folder) from error
+        raise _refused(error, folder) from error
+    new, old, moved = staging / "new", staging / "old", []
     try:
-        new, old = staging / "new", staging / "old"
         new.mkdir()
         old.mkdir()
         yield new
-        _publish(new, folder, old)
+        _publish(new, folder, old, moved)
     except OSError as error:
-        raise ResourceError("GX-ANALYSIS-043", f"cannot write: {error.strerror}", folder=folder) from error
+        raise _refused(error, folder) from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if moved:
+            LOGGER.error("the previous results could not all be put back: see %s", staging)
+        else:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
-def _publish(new: Path, folder: Path, old: Path) -> None:
-    """Move the products of the previous run to `old` and the new ones in; all back again if that fails."""
+def _refused(error: OSError, folder: Path) -> ResourceError:
+    return ResourceError("GX-ANALYSIS-043", f"cannot write: {error.strerror}", folder=folder)
+
+
+def _publish(new: Path, folder: Path, old: Path, moved: list[tuple[Path, Path]]) -> None:
+    """Move the products of the previous run to `old` and the new ones in; all back again if that fails.
+
+    `moved` holds what could not be put back, nothing in general.
+    """
     if not folder.exists():
         os.rename(new, folder)
         return
-    moved: list[tuple[Path, Path]] = []
+    moves = [(folder / name, new / name) for name in _foreign(folder)]
+    for name in PRODUCTS:
+        moves += [(folder / name, old / name), (new / name, folder / name)]
     try:
-        for name in PRODUCTS:
-            for source, target in ((folder / name, old / name), (new / name, folder / name)):
-                if source.exists():
-                    os.rename(source, target)
-                    moved.append((source, target))
-    except OSError:
-        for source, target in reversed(moved):
-            os.rename(target, source)
+        for source, target in moves:
+            if source.exists() and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                # before the move, after which an interrupt may come at once
+                moved.append((source, target))
+                os.rename(source, target)
+        moved.clear()
+    except BaseException:
+        while moved:
+            source, target = moved[-1]
+            if target.exists() and not source.exists():
+                os.rename(target, source)
+            moved.pop()
         raise
+
+
+def _foreign(folder: Path) -> list[str]:
+    """Files inside the product folders that no run wrote, as far as the list in summary.json tells."""
+    try:
+        known = set(json.loads((folder / "summary.json").read_bytes())["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        known = set()
+    inside = [f"{name}/{file}" for name in PRODUCTS if (folder / name).is_dir() for file in _files(folder / name)]
+    return [file for file in inside if file not in known]
+
+
+def _files(folder: Path) -> list[str]:
+    """Relative paths of all files in a folder."""
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or path.is_file()]

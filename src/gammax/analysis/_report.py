@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from gammax import __version__
 from gammax._versions import all_versions
-from gammax.analysis._html import Html, element, image, join, page, section, table
-from gammax.analysis._numbers import plural
+from gammax.analysis._html import Html, element, image, join, page, plural, section, table
 from gammax.analysis._report_tables import (
     correlation_table,
     datasets_table,

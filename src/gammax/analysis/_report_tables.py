@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gammax.analysis._html import Html, element, join, table
-from gammax.analysis._numbers import common_exponent, minus, power_html, rounded, unit_html
-from gammax.models import Models
-from gammax.stats import CashCountsStatistic, WStatCountsStatistic
+from gammax.analysis._html import Html, common_exponent, element, join, minus, power_html, rounded, table, unit_html
+from gammax.maps import RegionNDMap
 
 if TYPE_CHECKING:
     from gammax.analysis._config import AnalysisConfig
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from gammax.datasets import SpectrumDataset, SpectrumDatasetOnOff
     from gammax.estimators import FluxPoints
     from gammax.fit import FitResult
+    from gammax.models import Models
 
 _DASH = "–"
 # numbers of the datasets table, in order, and those that can be added up
@@ -169,32 +168,24 @@ def datasets_table(results: Results) -> Html:
 
 
 def _dataset_numbers(dataset: SpectrumDataset | SpectrumDatasetOnOff, models: Models | None) -> dict[str, Any]:
-    mask = dataset.mask
+    # info_dict sums over mask_safe, the report over all that the fit sees
+    fitted = dataset.replace(mask_safe=RegionNDMap(dataset.counts.geom, dataset.mask))
+    info = fitted.info_dict(models=models)
     low, high = (limit.to_value("TeV") for limit in dataset.energy_range)
-    counts = float(dataset.counts.values()[mask].sum())
-    background = math.nan if dataset.background is None else float(dataset.background.values()[mask].sum())
-    off = float(dataset.counts_off.values()[mask].sum()) if dataset.stat_type == "wstat" else math.nan
     return {
         "name": dataset.name,
         "range": f"{low:.3g} – {high:.3g}" if math.isfinite(low) else "empty",
-        "bins": int(mask.sum()),
-        "counts": counts,
-        "off": off,
-        "alpha": background / off if off > 0 else math.nan,
-        "background": background,
-        "excess": counts - background,
-        "significance": _significance(counts, background, off),
-        "livetime": math.nan if dataset.livetime is None else dataset.livetime / 3600.0,
-        "npred": float(dataset.npred(models).values()[mask].sum()),
-        "stat": dataset.stat_sum(models),
+        "bins": info["n_fit_bins"],
+        "counts": info["counts"],
+        "off": info.get("counts_off", math.nan),
+        "alpha": info.get("alpha", math.nan),
+        "background": info["background"],
+        "excess": info["excess"],
+        "significance": info["sqrt_ts"],
+        "livetime": info["livetime"].to_value("h"),
+        "npred": info["npred"],
+        "stat": info["stat_sum"],
     }
-
-
-def _significance(counts: float, background: float, off: float) -> float:
-    """Of the excess in all bins together; NaN where no background is known."""
-    if off > 0:
-        return float(WStatCountsStatistic(counts, off, background / off).sqrt_ts)
-    return float(CashCountsStatistic(counts, background).sqrt_ts) if background > 0 else math.nan
 
 
 def _formatted(line: dict[str, Any], missing: str = _DASH) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ from gammax import __version__
 Energy = Annotated[str, Meta(extra={"unit": "TeV"})]
 Angle = Annotated[str, Meta(extra={"unit": "deg"})]
 Time = Annotated[str, Meta(extra={"unit": "time"})]
+Positive = Annotated[float, Meta(gt=0)]
+FluxQuantity = Literal["errn-errp", "ul", "scan", "sensitivity"]
 Frame = Literal["icrs", "galactic"]
 
 
@@ -76,7 +78,7 @@ class General(Section, frozen=True):
     """Files and folders."""
 
     log: Log = Log()
-    outdir: str = "."
+    outdir: str | None = "."
     n_jobs: Annotated[int, Meta(ge=1)] = 1
     datasets_file: str | None = None
     models_file: str | None = None
@@ -175,8 +177,21 @@ class FitSection(Section, frozen=True):
     fit_range: EnergyRange = EnergyRange()
 
 
+class FluxOptions(Section, frozen=True):
+    """Options of `gammax.estimators.FluxPointsEstimator`, which has the defaults."""
+
+    n_sigma: Positive = 1.0
+    n_sigma_ul: Positive = 2.0
+    n_sigma_sensitivity: Positive = 5.0
+    selection_optional: Literal["all"] | FluxQuantity | tuple[FluxQuantity, ...] | None = None
+    reoptimize: bool = False
+    norm_scan: Annotated[tuple[float, ...], Meta(min_length=1)] = (1.0,)
+    tolerance: Positive = 1e-10
+    max_steps: Annotated[int, Meta(ge=1)] = 100
+
+
 class FluxPointsSection(Section, frozen=True):
-    """Flux points; `parameters` go to `gammax.estimators.FluxPointsEstimator`."""
+    """Flux points; `parameters` are those of `FluxOptions`, checked by a run."""
 
     energy: EnergyAxis = EnergyAxis()
     source: str = "source"

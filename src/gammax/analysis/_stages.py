@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from gammax.analysis._check import check_level
 from gammax.analysis._config import AnalysisConfig
-from gammax.errors import GammaxWarning, ResourceError
+from gammax.errors import GammaxWarning, ResourceError, SchemaError
 
 LOGGER = logging.getLogger("gammax")
 
@@ -21,11 +21,12 @@ def log_output(config: AnalysisConfig) -> Iterator[None]:
 
     Raises
     ------
-    SchemaError : unknown level. ResourceError : the log file cannot be written.
+    SchemaError : unknown level, a format that cannot be filled. ResourceError : the log file cannot be written.
     """
     log, level = config.general.log, LOGGER.level
+    formatter = _formatter(config)
     handler = _handler(config)
-    handler.setFormatter(logging.Formatter(log.format or "%(asctime)s  %(message)s", log.datefmt or "%H:%M:%S"))
+    handler.setFormatter(formatter)
     LOGGER.addHandler(handler)
     LOGGER.setLevel(check_level(log.level).upper())
     try:
@@ -36,13 +37,30 @@ def log_output(config: AnalysisConfig) -> Iterator[None]:
         handler.close()
 
 
+def _formatter(config: AnalysisConfig) -> logging.Formatter:
+    log = config.general.log
+    try:
+        formatter = logging.Formatter(log.format or "%(asctime)s  %(message)s", log.datefmt or "%H:%M:%S")
+        # logging itself fills a format when the first message comes, and prints a traceback if it cannot
+        formatter.format(logging.makeLogRecord({"msg": "", "levelname": "INFO", "asctime": ""}))
+    except (ValueError, TypeError, KeyError) as error:
+        raise SchemaError(
+            "GX-ANALYSIS-008",
+            f"general.log.format cannot be filled: {error}",
+            key="general.log.format",
+            found=repr(log.format),
+            expected="for example '%(asctime)s %(levelname)s %(message)s'",
+        ) from error
+    return formatter
+
+
 def _handler(config: AnalysisConfig) -> logging.Handler:
     log = config.general.log
     check_level(log.level)
-    if log.filename is None:
+    if config.log_file is None:
         return logging.StreamHandler()
     try:
-        return logging.FileHandler(config.path(log.filename), log.filemode or "a")
+        return logging.FileHandler(config.log_file, log.filemode or "a")
     except (OSError, ValueError) as error:
         raise ResourceError("GX-ANALYSIS-030", f"cannot write the log: {error}", key="general.log") from error
 
@@ -67,12 +85,13 @@ class Stages:
         self.timings[name] = self.timings.get(name, 0.0) + seconds
         LOGGER.info("%-12s %-62s %7.2f s", name, ", ".join(said), seconds)
         for warning in caught:
-            self._keep(warning)
+            if issubclass(warning.category, GammaxWarning):
+                self.note(str(warning.message))
+            else:
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
-    def _keep(self, warning: warnings.WarningMessage) -> None:
-        """Note gammax's own warnings once each; hand others on."""
-        if not issubclass(warning.category, GammaxWarning):
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        elif (text := str(warning.message)) not in self.notes:
+    def note(self, text: str) -> None:
+        """Keep what a reader of the results should know, once, and say it."""
+        if text not in self.notes:
             self.notes.append(text)
             LOGGER.warning(text)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from gammax.maps._plot import get_axes
-from gammax.plot._style import BACKGROUND, DATA, MASKED, MODEL, format_energy_axis
+from gammax.plot._style import BACKGROUND, DATA, MASKED, MODEL, format_energy_axis, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +109,7 @@ def plot_fit(dataset: Spectrum, models: Models | None = None, axes: Sequence[Axe
     upper, lower = axes
     plot_counts(dataset, models, upper)
     plot_residuals(dataset, models, lower)
-    upper.set(title=dataset.name, xlabel="")
+    upper.set(title=plain(dataset.name), xlabel="")
     upper.tick_params(labelbottom=False, which="both")
     upper.legend()
     return axes

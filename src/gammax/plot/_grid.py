@@ -61,13 +61,13 @@ def grid_axes(n: int, figure: Figure | None = None) -> list[tuple[Axes, Axes]]:
 
 
 def plot_fits(
-    datasets: Sequence[Spectrum], models: Models | None = None, axes: Sequence[tuple[Axes, Axes]] | None = None
-) -> Sequence[tuple[Axes, Axes]]:
-    """`plot_fit` of each dataset in a grid; `axes` are pairs as `grid_axes` makes them.
+    datasets: Sequence[Spectrum], models: Models | None = None, figure: Figure | None = None
+) -> list[tuple[Axes, Axes]]:
+    """`plot_fit` of each dataset in a grid that fills the figure, which is made where none is given and gets its size.
 
-    Several panels share one legend above them, and only the outer ones have axis labels.
+    Several panels share one legend above them, and only the outer ones have axis labels. The axes are returned.
     """
-    axes = grid_axes(len(datasets)) if axes is None else axes
+    axes = grid_axes(len(datasets), figure)
     for dataset, pair in zip(datasets, axes, strict=True):
         plot_fit(dataset, models, pair)
     if len(axes) > 1:

@@ -8,7 +8,7 @@ import astropy.units as u
 import numpy as np
 
 from gammax.maps._plot import get_axes
-from gammax.plot._style import BACKGROUND, DATA, MODEL, format_energy_axis
+from gammax.plot._style import BACKGROUND, DATA, MODEL, format_energy_axis, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def plot_spectrum(
     low, high = (u.Quantity(limit).to_value("TeV") for limit in (energy_min, energy_max))
     energy = np.geomspace(low, high, _N_ENERGIES) * u.TeV
     flux = (energy**2 * models[name].spectral_model(energy)).to_value(_UNIT)
-    ax.plot(energy.value, flux, color=color, **{"label": name, "zorder": 3} | look)
+    ax.plot(energy.value, flux, color=color, **{"label": plain(name), "zorder": 3} | look)
     if models.covariance is not None:
         error = (energy**2 * models.evaluate_error(name, energy)[1]).to_value(_UNIT)
         ax.fill_between(energy.value, flux - error, flux + error, color=color, alpha=0.22, lw=0, zorder=2)
@@ -55,7 +55,7 @@ def plot_energy_ranges(datasets: Datasets, ax: Axes | None = None) -> Axes:
     for k, dataset in enumerate(datasets):
         low, high = (limit.to_value("TeV") for limit in dataset.energy_range)
         ax.barh(k, high - low, left=low, height=0.62, color=BACKGROUND)
-    ax.set_yticks(range(len(datasets)), datasets.names)
+    ax.set_yticks(range(len(datasets)), [plain(name) for name in datasets.names])
     ax.set_ylim(len(datasets) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)

@@ -53,6 +53,11 @@ def style() -> AbstractContextManager[None]:
     return mpl.rc_context(_STYLE)
 
 
+def plain(text: str) -> str:
+    """Text for matplotlib in which a dollar is a dollar and no formula begins."""
+    return text.replace("$", r"\$")
+
+
 def model_colors(models: Models) -> dict[str, str]:
     """A colour for each model by name, that of predictions for the first."""
     colors = (MODEL, *(color for color in PALETTE if color != MODEL))
