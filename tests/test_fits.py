@@ -1,13 +1,14 @@
 """The FITS door: damage is named, never read over."""
 
 import gzip
+import warnings
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
 from gammax._fits import get_column, get_hdu, open_fits, write_fits
-from gammax.errors import FileFormatError, GammaxError, SchemaError, UnitError
+from gammax.errors import FileFormatError, GammaxError, GammaxWarning, SchemaError, UnitError
 
 
 @pytest.fixture
@@ -84,6 +85,61 @@ def test_damage(path, change, code):
     assert str(path) in str(caught.value)
 
 
+def test_whatever_is_raised_while_reading_is_damage(path):
+    for error in (AttributeError, KeyError, AssertionError, OverflowError, MemoryError):
+        with pytest.raises(FileFormatError, match="GX-FITS-003") as caught, open_fits(path):
+            raise error("astropy stumbles")
+        assert isinstance(caught.value.__cause__, error)
+    with pytest.raises(UnitError, match="GX-FITS-007") as caught, open_fits(path) as hdus:
+        get_column(get_hdu(hdus, "EVENTS"), "ENERGY", "cm")
+    assert caught.value.context["file"] == path
+    with pytest.raises(KeyboardInterrupt), open_fits(path):
+        raise KeyboardInterrupt
+    with pytest.warns(GammaxWarning), open_fits(path):
+        warnings.warn("told, and read on", GammaxWarning, stacklevel=1)
+
+
+def set_card(key, value):
+    """Change to the bytes of the first card of that name."""
+
+    def change(data):
+        start = bytes(data).index(key.ljust(8).encode() + b"=")
+        data[start : start + 80] = f"{key:8}= {value}".encode().ljust(80)
+        return data
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_card("TFORM1", "'99999999J'"),
+        set_card("TFORM1", "'GARBAGE'"),
+        set_card("TFORM1", "-1"),
+        set_card("TTYPE1", "5"),
+        set_card("TFIELDS", "'x'"),
+        set_card("NAXIS2", "1.5"),
+        set_card("TUNIT1", "'\xe9'"),
+    ],
+)
+def test_damaged_columns(path, change):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # astropy tells of each
+        with pytest.raises(GammaxError) as caught, open_fits(damaged(path, change)) as hdus:
+            get_column(get_hdu(hdus, "EVENTS"), "ENERGY", "TeV", str(path))
+    assert str(path) in str(caught.value)
+
+
+def test_images_have_no_columns(path):
+    with open_fits(path) as hdus, pytest.raises(SchemaError, match="GX-FITS-011"):
+        get_column(get_hdu(hdus, "MAP"), "ENERGY")
+
+
+def test_folders_are_called_folders(tmp_path):
+    with pytest.raises(FileFormatError, match="GX-FITS-001 is a folder"), open_fits(tmp_path):
+        pass
+
+
 def test_missing_files_hdus_and_variables(tmp_path, path, monkeypatch):
     with pytest.raises(FileFormatError, match="GX-FITS-001"), open_fits(tmp_path / "no.fits"):
         pass
@@ -101,6 +157,9 @@ def test_writing_replaces_whole_files_or_nothing(path):
     broken = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.zeros(3))])
     broken.writeto = lambda *args, **kwargs: (_ for _ in ()).throw(OSError(28, "No space left on device"))
     with pytest.raises(GammaxError, match="No space left"):
+        write_fits(broken, path, overwrite=True)
+    broken.writeto = lambda *args, **kwargs: (_ for _ in ()).throw(fits.VerifyError("a bad card"))
+    with pytest.raises(SchemaError, match="GX-FITS-014"):
         write_fits(broken, path, overwrite=True)
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]

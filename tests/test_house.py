@@ -21,18 +21,20 @@ ORDER = (
     "_config",
     "maps",
     "irf",
+    "data",
     "stats",
     "models",
     "folding",
     "datasets",
     "likelihood",
     "fit",
+    "makers",
     "estimators",
     "plot",
     "analysis",
     "cli",
 )
-HOST_ROOMS = ("maps", "irf", "datasets")
+HOST_ROOMS = ("maps", "irf", "data", "datasets", "makers")
 
 
 def room_of(path: Path) -> str:

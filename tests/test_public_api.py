@@ -8,8 +8,11 @@ import pytest
 import gammax
 
 PUBLIC = {
-    "maps": "MapAxis MapAxes RegionGeom RegionNDMap",
-    "irf": "EDispKernel",
+    "maps": "MapAxis MapAxes RegionGeom RegionNDMap WcsGeom WcsNDMap",
+    "irf": "EDispKernel EffectiveAreaTable2D EnergyDispersion2D PSF3D EnergyDependentMultiGaussPSF PSFKing "
+    "Background2D Background3D RadMax2D DL3_IRFS hdu_class_of",
+    "data": "DataStore ObservationTable HDUIndexTable HDULocation Observation Observations EventList GTI "
+    "FixedPointingInfo TimeReference",
     "datasets": "SpectrumArrays SpectrumDataset SpectrumDatasetOnOff stack Datasets",
     "stats": "cash cash_curvature cstat wstat wstat_curvature wstat_mu_bkg chi2 chi2_curvature li_ma_significance "
     "sigma_to_ts ts_to_sigma CashCountsStatistic WStatCountsStatistic",
@@ -18,9 +21,10 @@ PUBLIC = {
     "folding": "fold_flux fold_spectrum predict_signal total_flux",
     "likelihood": "Likelihood Problem Derivatives",
     "fit": "Fit FitResult",
+    "makers": "SpectrumDatasetMaker ReflectedRegionsBackgroundMaker ReflectedRegionsFinder WobbleRegionsFinder "
+    "SafeMaskMaker DatasetsMaker Reduction",
     "estimators": "FluxPoints FluxPointsEstimator",
-    "plot": "style plot_counts plot_residuals plot_fit plot_fits plot_spectrum plot_flux_points plot_energy_ranges "
-    "grid_axes",
+    "plot": "style plot_counts plot_residuals plot_fit plot_fits plot_spectrum plot_flux_points",
     "analysis": "AnalysisConfig Analysis",
 }
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +16,16 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
-from gammax._paths import replace_file, resolve_path
-from gammax.errors import DataValueError, FileFormatError, ResourceError, SchemaError, UnitError
+from gammax._paths import file_fault, replace_file, resolve_path
+from gammax.errors import (
+    DataValueError,
+    FileFormatError,
+    GammaxError,
+    GammaxWarning,
+    ResourceError,
+    SchemaError,
+    UnitError,
+)
 from gammax.units import parse_unit
 
 _MAGIC = (b"SIMPLE", b"\x1f\x8b")
@@ -34,10 +42,11 @@ def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
     Raises
     ------
     FileFormatError : the file is missing, is a folder, or does not start as FITS does; damage found while reading.
+    Damage shows late, since astropy reads when asked to: whatever else is raised inside the block is taken for it.
     """
     path = resolve_path(path)
-    if not path.is_file():
-        raise FileFormatError("GX-FITS-001", "no such file", file=path, do="check the path and its base folder")
+    if fault := file_fault(path):
+        raise FileFormatError("GX-FITS-001", fault, file=path, do="check the path and its base folder")
     with path.open("rb") as stream:
         head = stream.read(6)
         if not head.startswith(_MAGIC):
@@ -59,7 +68,13 @@ def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
                     warnings.filterwarnings("error", message=message, category=AstropyUserWarning)
                 with fits.open(content, memmap=False, checksum=True) as hdus:
                     yield hdus
-        except (OSError, EOFError, zlib.error, fits.VerifyError, AstropyUserWarning) as error:
+        except GammaxError as error:
+            if "file" in error.context:
+                raise
+            raise error.with_context(file=path) from error
+        except GammaxWarning:
+            raise
+        except Exception as error:
             raise FileFormatError("GX-FITS-003", f"damaged FITS file: {error}", file=path) from error
 
 
@@ -109,20 +124,41 @@ def get_hdu(hdus: fits.HDUList, name: str) -> Any:
     )
 
 
+def table_columns(hdu: fits.BinTableHDU, file: str | None = None) -> dict[str, Any]:
+    """Columns of a table by their names in capitals, in the order of the table; those without a name are left out.
+
+    Raises
+    ------
+    SchemaError : the HDU is no table. FileFormatError : the description of a column is damaged.
+    """
+    if not isinstance(hdu, fits.BinTableHDU | fits.TableHDU):
+        raise SchemaError("GX-FITS-011", f"HDU {hdu.name} is not a table", file=file, hdu=hdu.name)
+    try:
+        return {column.name.upper(): column for column in hdu.columns or () if column.name}
+    except Exception as error:
+        raise FileFormatError("GX-FITS-003", f"damaged columns: {error}", file=file, hdu=hdu.name) from error
+
+
 def get_column(hdu: fits.BinTableHDU, name: str, unit: str | None = None, file: str | None = None) -> np.ndarray:
     """Column of a table in native byte order; converted to `unit` where one is asked for.
 
     Raises
     ------
     SchemaError : no such column. UnitError : no unit, or one that does not convert. DataValueError : not numbers.
+    FileFormatError : the column is damaged.
     """
-    columns = {column.name.upper(): column for column in hdu.columns}
+    columns = table_columns(hdu, file)
     if name.upper() not in columns:
         raise SchemaError(
             "GX-FITS-005", f"column {name} is missing", file=file, hdu=hdu.name, column=name, found=", ".join(columns)
         )
     column = columns[name.upper()]
-    data = np.asarray(hdu.data[column.name])
+    try:
+        data = np.asarray(hdu.data[column.name])
+    except Exception as error:
+        raise FileFormatError(
+            "GX-FITS-003", f"column {name} is damaged: {error}", file=file, hdu=hdu.name, column=name
+        ) from error
     if data.dtype.kind in "iufb":
         data = data.astype(data.dtype.newbyteorder("="))
     if unit is None:
@@ -137,7 +173,7 @@ def get_column(hdu: fits.BinTableHDU, name: str, unit: str | None = None, file: 
             expected=unit,
             do="add the unit to the header; gammax does not guess",
         )
-    found = parse_unit(column.unit or "")
+    found = parse_unit(column.unit or "", file=file, hdu=hdu.name, column=name)
     if not found.is_equivalent(parse_unit(unit)):
         raise UnitError(
             "GX-FITS-007",
@@ -172,11 +208,51 @@ def get_keyword(hdu: fits.BinTableHDU | fits.ImageHDU, name: str, file: str | No
     return hdu.header[name]
 
 
+def read_meta(hdu: Any, file: str | None = None) -> dict[str, Any]:
+    """Mapping in the META card of an HDU, JSON text; empty where there is none.
+
+    Raises
+    ------
+    SchemaError : it is something else.
+    """
+    text = hdu.header.get("META", "{}")
+    try:
+        meta = json.loads(text)
+        if not isinstance(meta, dict):
+            raise TypeError(f"a {type(meta).__name__} instead of a mapping")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SchemaError(
+            "GX-FITS-012", f"keyword META is not JSON: {error}", file=file, hdu=hdu.name, keyword="META", found=text
+        ) from error
+    return meta
+
+
+def dump_meta(meta: dict[str, Any], **where: Any) -> str:
+    """JSON text of metadata, for a META card.
+
+    Raises
+    ------
+    SchemaError : a value that JSON cannot hold.
+    """
+    try:
+        return json.dumps(meta)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SchemaError(
+            "GX-FITS-013", f"meta cannot be written: {error}", expected="numbers, texts, lists and mappings", **where
+        ) from error
+
+
 def write_fits(hdus: fits.HDUList, path: str | Path, overwrite: bool = False) -> Path:
     """Write with checksums, atomically: a reader sees the whole old file or the whole new one.
 
     Raises
     ------
-    FileFormatError : the file exists and `overwrite` is false. ResourceError : the disk refuses.
+    FileFormatError : the file exists and `overwrite` is false. ResourceError : the disk refuses. SchemaError : the
+    content is none that FITS can hold.
     """
-    return replace_file(path, lambda stream: hdus.writeto(stream, checksum=True), overwrite)
+    try:
+        return replace_file(path, lambda stream: hdus.writeto(stream, checksum=True), overwrite)
+    except (GammaxError, GammaxWarning):
+        raise
+    except Exception as error:
+        raise SchemaError("GX-FITS-014", f"cannot be written as FITS: {error}", file=path) from error

@@ -8,15 +8,26 @@ from typing import Any
 
 import yaml
 
-from gammax._paths import resolve_path, write_text
-from gammax.errors import FileFormatError, SchemaError, UnsafeInputError
+from gammax._paths import file_fault, resolve_path, write_text
+from gammax.errors import FileFormatError, GammaxError, SchemaError, UnsafeInputError
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 64
+MAX_DIGITS = 300
+_TAGS = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "seq", "map"))
 
 
 class _Loader(yaml.SafeLoader):
     """Safe loader with the scalars of YAML 1.2."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            kind = node.tag.rpartition(":")[2]
+            raise SchemaError(
+                "GX-YAML-009", f"what is tagged !!{kind} is none", line=node.start_mark.line + 1, expected=kind
+            ) from error
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -39,10 +50,20 @@ def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
     return float(node.value.replace(".", "", 1) if special else node.value)
 
 
+def _int(loader: _Loader, node: yaml.ScalarNode) -> int:
+    # a number beyond the range of a float is no number of ours, and fails far from here
+    if len(node.value) > MAX_DIGITS:
+        raise SchemaError("GX-YAML-010", f"a number of more than {MAX_DIGITS} digits", line=node.start_mark.line + 1)
+    return loader.construct_yaml_int(node)
+
+
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     seen: dict[Any, int] = {}
     for key_node, _ in node.value:
         key, line = key_node.value, key_node.start_mark.line + 1
+        if key_node.tag != "tag:yaml.org,2002:str":
+            found = repr(key) if isinstance(key, str) else f"a {key_node.id}"
+            raise SchemaError("GX-YAML-011", "a key must be text", line=line, found=found, do="put it in quotes")
         if key in seen:
             raise SchemaError("GX-YAML-003", f"key {key!r} is given twice", lines=f"{seen[key]} and {line}")
         seen[key] = line
@@ -50,6 +71,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
 
 
 _Loader.add_constructor("tag:yaml.org,2002:float", _float)
+_Loader.add_constructor("tag:yaml.org,2002:int", _int)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
@@ -61,6 +83,8 @@ def _check_events(text: str) -> None:
         tag = getattr(event, "tag", None)
         if tag is not None and tag.startswith("tag:yaml.org,2002:python"):
             raise UnsafeInputError("GX-YAML-005", f"tag {tag} asks to run code", line=event.start_mark.line + 1)
+        if tag not in (None, "!", *_TAGS):
+            raise SchemaError("GX-YAML-012", f"tag {tag} is not read", line=event.start_mark.line + 1)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise UnsafeInputError(
@@ -80,13 +104,11 @@ def parse_yaml(text: str, what: str = "document", file: str | Path | None = None
     try:
         _check_events(text)
         content = yaml.load(text, Loader=_Loader)
-    except (SchemaError, UnsafeInputError) as error:
+    except GammaxError as error:
         if file is not None:
-            raise type(error)(
-                error.code, str(error).splitlines()[0].removeprefix(f"{error.code} "), file=file, **error.context
-            ) from error
+            raise error.with_context(file=file) from error
         raise
-    except yaml.YAMLError as error:
+    except Exception as error:
         raise SchemaError("GX-YAML-001", f"{what} is not valid YAML: {error}", file=file) from error
     if not isinstance(content, dict):
         found = "nothing" if content is None else f"a {type(content).__name__}"
@@ -99,13 +121,21 @@ def read_yaml(path: str | Path, what: str = "document") -> dict[str, Any]:
 
     Raises
     ------
-    FileFormatError : the file is missing or not text.
+    FileFormatError : the file is missing, not a regular file, or not text.
     """
     path = resolve_path(path)
+    if fault := file_fault(path):
+        raise FileFormatError(
+            "GX-YAML-008", f"cannot read the {what}: {fault}", file=path, do="check the path and its base folder"
+        )
+    if path.stat().st_size > MAX_BYTES:
+        raise UnsafeInputError("GX-YAML-007", f"{what} is larger than {MAX_BYTES} bytes", file=path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise FileFormatError("GX-YAML-008", f"cannot read {what}: {error}", file=path) from error
+        raise FileFormatError(
+            "GX-YAML-008", f"cannot read the {what}: it is not UTF-8 text", file=path, do="save it as UTF-8"
+        ) from error
     return parse_yaml(text, what, path)
 
 

@@ -46,6 +46,14 @@ def test_only_datasets_go_in():
         Datasets(["a"])
 
 
+def test_members_that_are_not_there(datasets):
+    for key in (99, -99, 1.0, None, slice("a", None)):
+        with pytest.raises(SchemaError, match="GX-DATASETS-114"):
+            datasets[key]
+    with pytest.raises(SchemaError, match="GX-DATASETS-110"):
+        Datasets(1)
+
+
 def test_replace_exchanges_by_name(datasets):
     new = datasets.replace(make_onoff("b", 7))
     assert new.names == datasets.names

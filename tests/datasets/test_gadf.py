@@ -106,6 +106,27 @@ def test_a_livetime_that_is_no_time_is_named(tmp_path):
         SpectrumDatasetOnOff.read(path)
 
 
+def test_a_map_that_lost_its_name_is_missed(tmp_path):
+    path = make_onoff(threshold=2).write(tmp_path / "run.fits")
+    with fits.open(path) as hdus:
+        hdus["MASK_SAFE"].name = ""
+        hdus.writeto(path, overwrite=True, checksum=True)
+    with pytest.raises(SchemaError, match="HDU MASK_SAFE is missing") as caught:
+        SpectrumDatasetOnOff.read(path)
+    assert caught.value.context["file"] == str(path)
+
+
+def test_parts_that_do_not_fit_are_named_with_the_file(tmp_path):
+    path = make_onoff().write(tmp_path / "run.fits")
+    with fits.open(path) as hdus:
+        counts = make_onoff().mask_safe.to_hdulist(hdu="COUNTS")["COUNTS"]
+        hdus["COUNTS"] = counts
+        hdus.writeto(path, overwrite=True, checksum=True)
+    with pytest.raises(DataValueError, match="counts must hold numbers") as caught:
+        SpectrumDatasetOnOff.read(path)
+    assert caught.value.context["file"] == path
+
+
 def test_a_dataset_without_any_bin_is_told(make, tmp_path):
     dataset = make(threshold=8)
     path = dataset.write(tmp_path / "run.fits")

@@ -181,6 +181,21 @@ FAULTS = {
     "short matrix": ("pha_rmf", cut_rows("MATRIX", 12), GeometryError, {"hdu": "MATRIX"}),
     "no MATRIX": ("pha_rmf", lambda hdus: hdus.pop("MATRIX"), SchemaError, {"hdu": "MATRIX"}),
     "E_MIN without unit": ("pha", del_unit("EBOUNDS", "E_MIN"), GammaxError, {"column": "E_MIN", "hdu": "EBOUNDS"}),
+    "channels out of order": (
+        "pha",
+        set_cell("SPECTRUM", "CHANNEL", 3, 9),
+        DataValueError,
+        {"column": "CHANNEL", "row": 3},
+    ),
+    "channels turned round": (
+        "pha_bkg",
+        set_cell("SPECTRUM", "CHANNEL", slice(None), np.arange(8)[::-1]),
+        DataValueError,
+        {"column": "CHANNEL", "hdu": "SPECTRUM"},
+    ),
+    "EBOUNDS out of order": ("pha", set_cell("EBOUNDS", "CHANNEL", 1, 0), DataValueError, {"hdu": "EBOUNDS", "row": 1}),
+    "a channel NaN": ("pha", set_cell("SPECTRUM", "CHANNEL", 0, np.nan), DataValueError, {"column": "CHANNEL"}),
+    "META a number": ("pha", set_key("SPECTRUM", "META", 5), SchemaError, {"keyword": "META", "hdu": "SPECTRUM"}),
     "GTI without STOP": ("pha", del_column("GTI", "STOP"), SchemaError, {"column": "STOP", "hdu": "GTI"}),
 }
 
@@ -195,6 +210,23 @@ def test_faults_are_named_with_file_hdu_and_column(pha, fault):
     assert str(path) in str(caught.value)
     for key, value in context.items():
         assert caught.value.context[key] == value
+
+
+def test_channels_may_start_anywhere(pha):
+    expected = SpectrumDatasetOnOff.read(pha)
+    edit(pha, set_cell("SPECTRUM", "CHANNEL", slice(None), np.arange(1, 9)))
+    assert_same_dataset(expected, SpectrumDatasetOnOff.read(pha))
+
+
+def test_siblings_that_no_file_can_be(pha):
+    for value, words in (
+        (".", "is a folder"),
+        ("~nosuchuser/x", "no file can have this path"),
+        ("x" * 300, "too long"),
+    ):
+        edit(pha, set_key("SPECTRUM", "ANCRFILE", value))
+        with pytest.raises(FileFormatError, match=words):
+            SpectrumDatasetOnOff.read(pha)
 
 
 @pytest.mark.parametrize("suffix", ["arf", "bkg", "rmf"])

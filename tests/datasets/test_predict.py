@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from spectra import make_onoff, make_spectrum, npred_power_law
 
 from gammax.datasets import Datasets
-from gammax.errors import FitError
+from gammax.errors import FitError, ModelError
 from gammax.models import Models, PowerLawSpectralModel, SkyModel
 
 AMPLITUDE = "4e-11 TeV-1 s-1 cm-2"
@@ -69,6 +69,11 @@ def test_summary_with_models_tells_the_signal(make):
     info = make(threshold=2).info_dict(models=Models([source()]))
     assert_allclose(info["npred_signal"], npred_power_law(make(threshold=2))[2:].sum(), rtol=1e-12)
     assert_allclose(info["npred"], info["npred_signal"] + info["npred_background"], rtol=1e-12)
+
+
+def test_a_bare_spectral_model_is_told_apart(make):
+    with pytest.raises(ModelError, match="wrap it: SkyModel"):
+        make().npred(PowerLawSpectralModel())
 
 
 def test_nothing_is_predicted_in_single_precision(make):

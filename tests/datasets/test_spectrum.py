@@ -1,5 +1,7 @@
 """One dataset: what it refuses, masks, slices, plain arrays."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -70,6 +72,35 @@ def test_parts_of_the_wrong_kind_are_refused(make, change, error):
     change = {key: dataset.counts if value == "counts" else value for key, value in change.items()}
     with pytest.raises(error):
         dataset.replace(**change)
+
+
+def test_booleans_are_no_counts(make):
+    dataset = make()
+    for field in ("counts", "exposure"):
+        whole = getattr(dataset, field)
+        with pytest.raises(DataValueError, match=f"{field} must hold numbers"):
+            dataset.replace(**{field: whole.replace(data=whole.data > 0)})
+
+
+def test_a_slice_must_be_a_slice(make):
+    for idx in (3, "energy", slice("a", None), None):
+        with pytest.raises(GeometryError, match="cannot slice"):
+            make().slice_by_idx({"energy": idx})
+
+
+def test_only_the_first_three_fields_go_by_position(make):
+    dataset = make()
+    fields = [field.name for field in dataclasses.fields(dataset) if not field.kw_only]
+    assert fields == ["name", "counts", "exposure"]
+
+
+def test_a_response_that_is_zero_all_over_the_mask_is_refused(make):
+    dataset = make(threshold=2)
+    assert dataset.arrays.response.any()
+    matrix = dataset.edisp.pdf_matrix.copy()
+    matrix[:, 2:] = 0
+    with pytest.raises(DataValueError, match="GX-DATASETS-005"):
+        dataset.replace(edisp=EDispKernel((ENERGY_TRUE, ENERGY), matrix)).arrays.mask.any()
 
 
 def test_livetime_takes_a_quantity():

@@ -5,7 +5,7 @@ from spectra import assert_same_dataset, make_onoff, make_spectrum
 
 from gammax._yaml import read_yaml
 from gammax.datasets import Datasets
-from gammax.errors import FileFormatError, SchemaError, UnsafeInputError
+from gammax.errors import FileFormatError, GammaxError, SchemaError, UnsafeInputError
 
 
 @pytest.fixture
@@ -29,6 +29,28 @@ def test_round_trip(tmp_path, format):
     assert files == ["pha_obsa_1.fits", "pha_obsa_1_2.fits", "pha_obsCrab_+_PSR.fits", "pha_obs007.fits"]
     for mine, theirs in zip(datasets, Datasets.read(path), strict=True):
         assert_same_dataset(mine, theirs, rtol=4e-16)
+
+
+def test_no_two_files_of_a_set_have_one_name(tmp_path):
+    one, two = make_onoff("a", 1), make_onoff("b", 2)
+    datasets = Datasets([one, two.replace(name="a_bkg"), one.replace(name="A_BKG_arf"), two.replace(name="A")])
+    path = datasets.write(tmp_path / "pha_obsA_2.fits", format="ogip", overwrite=True)
+    files = [entry["filename"] for entry in read_yaml(path)["datasets"]]
+    assert files == ["pha_obsa.fits", "pha_obsa_bkg_2.fits", "pha_obsA_BKG_arf.fits", "pha_obsA_3.fits"]
+    for mine, theirs in zip(datasets, Datasets.read(path), strict=True):
+        assert_same_dataset(mine, theirs, rtol=4e-16)
+    # one PHA file, ARF, RMF and background each, and the list
+    assert len(list(tmp_path.iterdir())) == 17
+
+
+def test_nothing_is_written_where_one_dataset_cannot_be(tmp_path):
+    for second in (make_onoff("b").replace(livetime=None), make_onoff("b" * 250), make_spectrum("b")):
+        with pytest.raises(GammaxError):
+            Datasets([make_onoff("a"), second]).write(tmp_path / "datasets.yaml", format="ogip")
+    (tmp_path / "pha_obsb_rmf.fits").write_text("mine")
+    with pytest.raises(FileFormatError, match="exists"):
+        Datasets([make_onoff("a"), make_onoff("b")]).write(tmp_path / "datasets.yaml", format="ogip")
+    assert [path.name for path in tmp_path.iterdir()] == ["pha_obsb_rmf.fits"]
 
 
 def test_names_that_fits_cannot_hold_are_refused_before_anything_is_written(tmp_path):
@@ -88,6 +110,9 @@ ENTRY = "{name: a, type: SpectrumDatasetOnOff, filename: run.fits}"
             FileFormatError,
             "GX_UNSET",
         ),
+        ("datasets:\n- {name: 1e5, type: SpectrumDatasetOnOff, filename: run.fits}\n", SchemaError, "put it in quotes"),
+        ("datasets:\n- {name: true, type: SpectrumDatasetOnOff, filename: run.fits}\n", SchemaError, "must be text"),
+        ("datasets:\n- {type: SpectrumDatasetOnOff, filename: 5}\n", SchemaError, "a filename must be text"),
         (f"datasets:\n- {ENTRY}\n- {ENTRY}\n", SchemaError, "names must be unique"),
         ("", SchemaError, "nothing"),
         ("datasets: !!python/object/apply:os.system ['true']\n", UnsafeInputError, "run code"),

@@ -172,6 +172,14 @@ def change(hdus, case):
         matrix.data["F_CHAN"][0][0] = -1
     elif case == "groups":
         matrix.data["N_GRP"][0] = 2
+    elif case == "negative groups":
+        matrix.data["N_GRP"][1] = -1
+    elif case == "TLMIN":
+        matrix.header["TLMIN4"] = "a"
+    elif case == "half TLMIN":
+        matrix.header["TLMIN4"] = 0.5
+    elif case == "rows":
+        ebounds.data["CHANNEL"][:2] = [1, 0]
     elif case == "values":
         matrix.data["N_CHAN"][0][0] = 3
     elif case == "nan":
@@ -198,6 +206,10 @@ def change(hdus, case):
         ("channels", DataValueError, "GX-IRF-012"),
         ("before", DataValueError, "GX-IRF-012"),
         ("groups", DataValueError, "GX-IRF-011"),
+        ("negative groups", DataValueError, "GX-IRF-011"),
+        ("TLMIN", DataValueError, "GX-IRF-014"),
+        ("half TLMIN", DataValueError, "GX-IRF-014"),
+        ("rows", DataValueError, "GX-MAPS-056"),
         ("values", DataValueError, "GX-IRF-013"),
         ("nan", DataValueError, "GX-IRF-005"),
         ("full", DataValueError, "GX-IRF-006"),

@@ -34,7 +34,8 @@ def spectrum_arrays(dataset: SpectrumBase) -> SpectrumArrays:
     Raises
     ------
     DataValueError : NaN or negative counts or background, or an alpha that is not positive and finite, inside the
-    mask; an exposure that is negative or not finite, or zero in every bin (`EDispKernel` checks the dispersion).
+    mask; an exposure that is negative or not finite, or zero in every bin (`EDispKernel` checks the dispersion); a
+    response that is zero all over the mask.
     """
     mask = dataset.mask
     values = {name: _values(dataset, name, mask) for name in ("counts", "background", "counts_off")}
@@ -57,7 +58,7 @@ def first_bad(bad: np.ndarray) -> int | None:
     return int(np.argmax(bad)) if bad.any() else None
 
 
-def overlap_or_kernel(dataset: SpectrumBase) -> EDispKernel:
+def kernel_of(dataset: SpectrumBase) -> EDispKernel:
     """Energy dispersion of a dataset; without one, true and reconstructed energy are the same."""
     if dataset.edisp is not None:
         return dataset.edisp
@@ -104,7 +105,7 @@ def _alpha(dataset: SpectrumBase, mask: np.ndarray) -> np.ndarray:
 
 def _response(dataset: SpectrumBase, mask: np.ndarray) -> np.ndarray:
     exposure = dataset.exposure.values("cm2 s")
-    kernel = overlap_or_kernel(dataset).pdf_matrix
+    kernel = kernel_of(dataset).pdf_matrix
     k = first_bad(~(np.isfinite(exposure) & (exposure >= 0)))
     if k is not None:
         raise DataValueError(
@@ -116,7 +117,16 @@ def _response(dataset: SpectrumBase, mask: np.ndarray) -> np.ndarray:
         )
     if mask.any() and not exposure.any():
         raise DataValueError("GX-DATASETS-004", "exposure is zero in every true energy bin", dataset=dataset.name)
-    return np.ascontiguousarray((kernel * exposure[:, np.newaxis]).T)
+    response = np.ascontiguousarray((kernel * exposure[:, np.newaxis]).T)
+    if mask.any() and not response[mask].any():
+        raise DataValueError(
+            "GX-DATASETS-005",
+            "the response is zero in every bin of the mask",
+            dataset=dataset.name,
+            expected="bins whose counts some true energy can reach",
+            do="look at the energy dispersion and at the masks",
+        )
+    return response
 
 
 def _bin(dataset: SpectrumBase, k: int) -> str:

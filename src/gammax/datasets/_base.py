@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -14,7 +15,8 @@ from astropy.table import Table
 
 from gammax.datasets._arrays import SpectrumArrays, spectrum_arrays
 from gammax.datasets._check import check_edisp, check_livetime, check_map, check_mask, check_same_axis
-from gammax.errors import DataValueError, SchemaError, did_you_mean
+from gammax.datasets._tables import check_gti
+from gammax.errors import DataValueError, ModelError, SchemaError, did_you_mean
 from gammax.irf import EDispKernel
 from gammax.maps import MapAxis, RegionGeom, RegionNDMap
 
@@ -25,8 +27,9 @@ RESIDUALS = {
 }
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class SpectrumBase(ABC):
-    """Base of `SpectrumDataset` and `SpectrumDatasetOnOff`; it holds no field, they do."""
+    """Base of `SpectrumDataset`, where the fields are told, and `SpectrumDatasetOnOff`."""
 
     tag: ClassVar[str]
     stat_type: ClassVar[str]
@@ -36,29 +39,31 @@ class SpectrumBase(ABC):
     name: str
     counts: RegionNDMap
     exposure: RegionNDMap
-    edisp: EDispKernel | None
-    mask_safe: RegionNDMap | None
-    mask_fit: RegionNDMap | None
-    gti: Table | None
-    meta_table: Table | None
-    livetime: float | None
-    meta: dict[str, Any]
+    _: KW_ONLY
+    edisp: EDispKernel | None = None
+    mask_safe: RegionNDMap | None = None
+    mask_fit: RegionNDMap | None = None
+    gti: Table | None = None
+    meta_table: Table | None = None
+    livetime: float | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name:
             raise SchemaError("GX-DATASETS-020", "a dataset needs a name", found=repr(self.name))
         check_map(self.counts, "counts", "energy", self.name)
         check_map(self.exposure, "exposure", "energy_true", self.name)
-        for field in self.map_fields:
-            value = getattr(self, field)
-            if value is None and field in self.optional_fields:
+        for part in self.map_fields:
+            value = getattr(self, part)
+            if value is None and part in self.optional_fields:
                 continue
-            value = check_map(value, field, "energy", self.name)
-            check_same_axis(value.geom.axes["energy"], self.energy_axis, field, "counts", self.name)
-            if field.startswith("mask"):
-                check_mask(value, field, self.name)
+            value = check_map(value, part, "energy", self.name)
+            check_same_axis(value.geom.axes["energy"], self.energy_axis, part, "counts", self.name)
+            if part.startswith("mask"):
+                check_mask(value, part, self.name)
         if self.edisp is not None:
             check_edisp(self.edisp, self.energy_axis, self.energy_axis_true, self.name)
+        object.__setattr__(self, "gti", check_gti(self.gti, self.name))
         object.__setattr__(self, "livetime", check_livetime(self.livetime, self.name))
 
     @property
@@ -113,7 +118,7 @@ class SpectrumBase(ABC):
         ------
         SchemaError : no such field.
         """
-        fields = [field.name for field in dataclasses.fields(self)]
+        fields = [part.name for part in dataclasses.fields(self)]
         for name in changes:
             if name not in fields:
                 raise SchemaError("GX-DATASETS-021", f"{self.tag} has no field {name!r}", do=did_you_mean(name, fields))
@@ -143,7 +148,7 @@ class SpectrumBase(ABC):
 
         Raises
         ------
-        GeometryError : no bin left. SchemaError : another axis.
+        GeometryError : no bin left, or no slice. SchemaError : another axis.
         """
         for axis in slices:
             if axis not in ("energy", "energy_true"):
@@ -155,7 +160,7 @@ class SpectrumBase(ABC):
         reco = {axis: idx for axis, idx in slices.items() if axis == "energy"}
         true = {axis: idx for axis, idx in slices.items() if axis == "energy_true"}
         changes: dict[str, Any] = {
-            field: value.slice_by_idx(reco) for field in self.map_fields if (value := getattr(self, field)) is not None
+            part: value.slice_by_idx(reco) for part in self.map_fields if (value := getattr(self, part)) is not None
         }
         changes["exposure"] = self.exposure.slice_by_idx(true)
         if self.edisp is not None:
@@ -254,7 +259,16 @@ class SpectrumBase(ABC):
             return np.zeros(self.energy_axis.nbin)
         from gammax._config import require_x64
         from gammax.folding import predict_signal
+        from gammax.models import SpectralModel
 
+        if isinstance(models, SpectralModel):
+            raise ModelError(
+                "GX-DATASETS-026",
+                "a spectral model has no name and no datasets that it applies to",
+                found=type(models).__name__,
+                expected="a SkyModel or Models",
+                do="wrap it: SkyModel(spectral_model, name=...)",
+            )
         require_x64()
         return np.asarray(predict_signal(self, models, model_names), dtype=np.float64)
 

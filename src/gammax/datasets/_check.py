@@ -17,7 +17,7 @@ def check_map(value: Any, field: str, axis: str, dataset: str) -> RegionNDMap:
 
     Raises
     ------
-    SchemaError : not a map. GeometryError : other axes.
+    SchemaError : not a map. GeometryError : other axes. DataValueError : booleans where numbers belong.
     """
     if not isinstance(value, RegionNDMap):
         raise SchemaError(
@@ -33,6 +33,8 @@ def check_map(value: Any, field: str, axis: str, dataset: str) -> RegionNDMap:
             dataset=dataset,
             found=", ".join(value.geom.axes.names) or "no axis",
         )
+    if value.is_mask and not field.startswith("mask"):
+        raise DataValueError("GX-DATASETS-018", f"{field} must hold numbers", found=value.data.dtype, dataset=dataset)
     return value
 
 

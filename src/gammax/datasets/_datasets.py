@@ -25,6 +25,8 @@ class Datasets(Sequence):
     __slots__ = ("_members",)
 
     def __init__(self, datasets: Iterable[SpectrumBase] | SpectrumBase = ()):
+        if not isinstance(datasets, SpectrumBase | Iterable):
+            raise SchemaError("GX-DATASETS-110", "not a dataset", found=type(datasets).__name__)
         members = (datasets,) if isinstance(datasets, SpectrumBase) else tuple(datasets)
         for member in members:
             if not isinstance(member, SpectrumBase):
@@ -50,7 +52,12 @@ class Datasets(Sequence):
             if key not in self.names:
                 raise SchemaError("GX-DATASETS-112", f"no dataset {key!r}", do=did_you_mean(key, self.names))
             return self._members[self.names.index(key)]
-        return Datasets(self._members[key]) if isinstance(key, slice) else self._members[key]
+        try:
+            return Datasets(self._members[key]) if isinstance(key, slice) else self._members[key]
+        except (IndexError, TypeError, ValueError) as error:
+            raise SchemaError(
+                "GX-DATASETS-114", f"no dataset {key!r}", expected=f"a name, or a number below {len(self)}"
+            ) from error
 
     def __contains__(self, key: object) -> bool:
         return key in self.names if isinstance(key, str) else any(key is member for member in self._members)
@@ -73,7 +80,11 @@ class Datasets(Sequence):
         """
         from gammax.datasets._yaml_index import read_datasets
 
-        return cls(read_datasets(path))
+        members = read_datasets(path)
+        try:
+            return cls(members)
+        except SchemaError as error:
+            raise error.with_context(file=path) from error
 
     def write(self, path: str | Path, format: str = "gadf", overwrite: bool = False) -> Path:
         """Write a ``datasets.yaml`` with one dataset file (or OGIP set) each beside it.

@@ -6,15 +6,17 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from gammax._fits import open_fits
-from gammax._paths import resolve_path
-from gammax.datasets._gadf import read_gadf, write_gadf
+from astropy.io import fits
+
+from gammax._fits import open_fits, write_fits
+from gammax._paths import check_targets, resolve_path
+from gammax.datasets._gadf import gadf_files, read_gadf
 from gammax.datasets._ogip import read_ogip
-from gammax.datasets._ogip_write import write_ogip
-from gammax.errors import FileFormatError, GammaxWarning, SchemaError, did_you_mean
+from gammax.datasets._ogip_write import ogip_files
+from gammax.errors import FileFormatError, GammaxError, GammaxWarning, SchemaError, did_you_mean
 
 READERS = {"gadf": read_gadf, "ogip": read_ogip}
-WRITERS = {"gadf": write_gadf, "ogip": write_ogip}
+WRITERS = {"gadf": gadf_files, "ogip": ogip_files}
 
 
 def sniff_format(path: str | Path) -> str:
@@ -56,25 +58,42 @@ def read_dataset(path: str | Path, cls: Any, format: str | None = None, name: st
             found=tag,
             do=f"read it as {tag}",
         )
-    dataset = cls(**fields)
+    try:
+        dataset = cls(**fields)
+    except GammaxError as error:
+        raise error.with_context(file=resolve_path(path)) from error
     if not dataset.mask.any():
         warnings.warn(f"{resolve_path(path)}: the masks leave no bin of {dataset.name!r}", GammaxWarning, stacklevel=3)
     return dataset
 
 
 def write_dataset(dataset: Any, path: str | Path, format: str, overwrite: bool) -> Path:
-    """Write a dataset in one of the known formats.
+    """Write a dataset in one of the known formats: all its files, or none where one cannot be.
 
     Raises
     ------
-    SchemaError : unknown format, or a name that FITS headers cannot hold.
+    SchemaError, FileFormatError, ResourceError : as `dataset_files` and `check_targets`.
     """
-    check_writable(dataset)
-    return WRITERS[_known(format, WRITERS)](dataset, path, overwrite)
+    path = resolve_path(path)
+    files = dataset_files(dataset, path, format)
+    check_targets(files, overwrite)
+    write_files(files, overwrite)
+    return path
 
 
-def check_writable(dataset: Any) -> None:
-    """Raise SchemaError unless the name of a dataset can stand in a FITS header."""
+def write_files(files: dict[Path, fits.HDUList], overwrite: bool) -> None:
+    """Write files in their order."""
+    for path, hdus in files.items():
+        write_fits(hdus, path, overwrite)
+
+
+def dataset_files(dataset: Any, path: Path, format: str) -> dict[Path, fits.HDUList]:
+    """What would be written for a dataset, and where.
+
+    Raises
+    ------
+    SchemaError : unknown format, a name that FITS headers cannot hold, or parts that the format has no place for.
+    """
     if not (dataset.name.isascii() and dataset.name.isprintable()):
         raise SchemaError(
             "GX-DATASETS-103",
@@ -82,6 +101,7 @@ def check_writable(dataset: Any) -> None:
             found=repr(dataset.name),
             do="rename with dataset.replace(name=...)",
         )
+    return WRITERS[_known(format, WRITERS)](dataset, path)
 
 
 def _known(format: str, formats: dict) -> str:

@@ -12,12 +12,12 @@ import numpy as np
 from astropy.io import fits
 
 from gammax import __version__
-from gammax._fits import open_fits, write_fits
+from gammax._fits import dump_meta, open_fits, read_meta
 from gammax._paths import resolve_path
 from gammax.datasets._arrays import first_bad
 from gammax.datasets._base import SpectrumBase
-from gammax.datasets._tables import dump_meta, read_gti, read_meta, read_table, table_hdu
-from gammax.errors import DataValueError, UnitError
+from gammax.datasets._tables import read_gti, read_table, table_hdu
+from gammax.errors import DataValueError, SchemaError, UnitError
 from gammax.irf import EDispKernel
 from gammax.maps import RegionNDMap
 from gammax.units import to_value
@@ -36,6 +36,7 @@ def read_gadf(path: str | Path, name: str | None = None) -> tuple[str, dict[str,
     path = resolve_path(path)
     file = str(path)
     with open_fits(path) as hdus:
+        _check_companions(hdus, file)
         onoff = "COUNTS_OFF" in hdus
         optional = (() if onoff else ("background",)) + ("mask_safe", "mask_fit")
         wanted = ("counts", "exposure", *(_OFF if onoff else ()))
@@ -47,11 +48,28 @@ def read_gadf(path: str | Path, name: str | None = None) -> tuple[str, dict[str,
             fields["gti"] = read_gti(hdus["GTI"], file)
         if "META_TABLE" in hdus:
             fields["meta_table"] = read_table(hdus["META_TABLE"])
-        header = hdus[0].header
-        fields["meta"] = read_meta(header["META"], file, "PRIMARY") if "META" in header else {}
-        fields["name"] = name or str(header.get("NAME", "")).strip() or path.name.split(".")[0]
+        fields["meta"] = read_meta(hdus[0], file)
+        fields["name"] = name or str(hdus[0].header.get("NAME", "")).strip() or path.name.split(".")[0]
     _check(fields, file)
     return ("SpectrumDatasetOnOff" if onoff else "SpectrumDataset"), fields | _livetime(fields["exposure"], file)
+
+
+def _check_companions(hdus: fits.HDUList, file: str) -> None:
+    """Raise SchemaError where axes are left without their data: a map that is there, but has lost its name.
+
+    A region alone is none of that: Gammapy writes BACKGROUND_REGION for ON-OFF spectra, which have no background.
+    """
+    for hdu in hdus:
+        owner = hdu.name.removesuffix("_BANDS")
+        if owner != hdu.name and owner not in hdus:
+            raise SchemaError(
+                "GX-DATASETS-142",
+                f"HDU {owner} is missing",
+                file=file,
+                hdu=owner,
+                found=f"{hdu.name}, which belongs to it",
+                do="did it lose its EXTNAME?",
+            )
 
 
 def _read_map(hdus: fits.HDUList, field: str) -> RegionNDMap:
@@ -84,17 +102,12 @@ def _livetime(exposure: RegionNDMap, file: str) -> dict[str, Any]:
     return {"exposure": exposure.replace(meta=rest), "livetime": livetime}
 
 
-def write_gadf(dataset: SpectrumBase, path: str | Path, overwrite: bool = False) -> Path:
-    """Write a dataset to one file.
-
-    Raises
-    ------
-    FileFormatError : the file exists and `overwrite` is false.
-    """
+def gadf_files(dataset: SpectrumBase, path: Path) -> dict[Path, fits.HDUList]:
+    """The one file of a dataset, ready to be written."""
     primary = fits.PrimaryHDU()
     primary.header.update({"NAME": dataset.name, "CREATOR": f"gammax {__version__}"})
     if dataset.meta:
-        primary.header["META"] = dump_meta(dataset.meta, dataset.name)
+        primary.header["META"] = dump_meta(dataset.meta, dataset=dataset.name)
     hdus = fits.HDUList([primary])
     for field, data in _maps(dataset).items():
         hdus.extend(data.to_hdulist(hdu=field.upper())[1:])
@@ -102,7 +115,7 @@ def write_gadf(dataset: SpectrumBase, path: str | Path, overwrite: bool = False)
         hdus.append(table_hdu(dataset.gti, "GTI"))
     if dataset.meta_table is not None:
         hdus.append(table_hdu(dataset.meta_table, "META_TABLE"))
-    return write_fits(hdus, path, overwrite)
+    return {path: hdus}
 
 
 def _maps(dataset: SpectrumBase) -> dict[str, RegionNDMap]:

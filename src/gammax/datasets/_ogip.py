@@ -13,21 +13,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from astropy.io import fits
 
-from gammax._fits import get_column, get_hdu, get_keyword, open_fits
-from gammax._paths import resolve_path
+from gammax._fits import get_column, get_hdu, get_keyword, open_fits, read_meta, table_columns
+from gammax._paths import file_fault, resolve_path
 from gammax.datasets._arrays import first_bad
-from gammax.datasets._tables import read_gti, read_meta, read_table
+from gammax.datasets._tables import read_gti, read_table
 from gammax.errors import DataValueError, FileFormatError, GeometryError, SchemaError
 from gammax.irf import EDispKernel
 from gammax.maps import MapAxis, RegionGeom, RegionNDMap
-from gammax.maps._energy_table import read_energy_axis
+from gammax.maps._energy_table import check_channels, read_energy_axis
 
 
 class _Spectrum(NamedTuple):
     """One SPECTRUM HDU, with what lies beside it."""
 
     path: Path
-    header: fits.Header
+    name: str
+    siblings: dict[str, str]  # by keyword; "" where none is named
     counts: np.ndarray
     quality: np.ndarray
     backscal: np.ndarray
@@ -57,7 +58,7 @@ def read_ogip(path: str | Path, name: str | None = None) -> tuple[str, dict[str,
     edisp = None if edisp is None else EDispKernel((axis_true, axis), edisp.data)
     geom = pha.region.replace_axes((axis,))
     fields = {
-        "name": name or _name(pha),
+        "name": name or pha.name,
         "counts": RegionNDMap(geom, pha.counts),
         "exposure": RegionNDMap(pha.region.replace_axes((axis_true,)), area * pha.exposure, unit=f"{unit} s"),
         "edisp": edisp,
@@ -78,6 +79,7 @@ def _read_spectrum(path: Path) -> _Spectrum:
     with open_fits(path) as hdus:
         hdu = get_hdu(hdus, "SPECTRUM")
         counts = np.asarray(get_column(hdu, "COUNTS", file=file), dtype=np.float64)
+        check_channels(hdu, file)
         quality = _column_or_keyword(hdu, "QUALITY", file)
         _check_counts(counts, quality == 0, file)
         _check_areascal(hdu, file)
@@ -92,10 +94,13 @@ def _read_spectrum(path: Path) -> _Spectrum:
                 found=axis.nbin,
                 expected=len(counts),
             )
+        if axis is not None:
+            check_channels(hdus["EBOUNDS"], file)
         region = RegionGeom.from_hdulist(hdus, "REGION") if "REGION" in hdus else RegionGeom(None)
         return _Spectrum(
             path,
-            hdu.header,
+            _name(hdu.header, path),
+            {keyword: _named_file(hdu.header, keyword) for keyword in ("ANCRFILE", "RESPFILE", "BACKFILE")},
             counts,
             quality,
             _column_or_keyword(hdu, "BACKSCAL", file),
@@ -108,15 +113,13 @@ def _read_spectrum(path: Path) -> _Spectrum:
 
 def _read_extra(hdus: fits.HDUList, hdu: fits.BinTableHDU, file: str) -> dict[str, Any]:
     """What the format itself does not know: good time intervals, observations, fit mask, metadata."""
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = {"meta": read_meta(hdu, file)}
     if "GTI" in hdus:
         extra["gti"] = read_gti(hdus["GTI"], file)
     if "META_TABLE" in hdus:
         extra["meta_table"] = read_table(hdus["META_TABLE"])
-    if "MASK_FIT" in _columns(hdu):
+    if "MASK_FIT" in table_columns(hdu, file):
         extra["mask_fit"] = get_column(hdu, "MASK_FIT", file=file).astype(bool)
-    if "META" in hdu.header:
-        extra["meta"] = read_meta(hdu.header["META"], file, hdu.name)
     return extra
 
 
@@ -157,7 +160,7 @@ def _read_arf(path: Path) -> tuple[MapAxis, np.ndarray, str]:
         axis = read_energy_axis(hdu, "ENERG_LO", "ENERG_HI", "energy_true", file)
         get_column(hdu, "SPECRESP", "cm2", file)
         area = np.asarray(get_column(hdu, "SPECRESP", file=file), dtype=np.float64)
-        return axis, area, str(_columns(hdu)["SPECRESP"].unit)
+        return axis, area, str(table_columns(hdu, file)["SPECRESP"].unit)
 
 
 def _read_rmf(path: Path | None, axis_true: MapAxis, arf_path: Path) -> EDispKernel | None:
@@ -209,7 +212,7 @@ def _energy_axis(pha: _Spectrum, edisp: EDispKernel | None) -> MapAxis:
 
 def _column_or_keyword(hdu: fits.BinTableHDU, name: str, file: str) -> np.ndarray:
     """Column, or the keyword that stands for a column of one value (both are allowed by the format)."""
-    if name in _columns(hdu) or name not in hdu.header:
+    if name in table_columns(hdu, file) or name not in hdu.header:
         return np.asarray(get_column(hdu, name, file=file), dtype=np.float64)
     value = hdu.header[name]
     if not isinstance(value, (bool, int, float)):
@@ -222,10 +225,6 @@ def _column_or_keyword(hdu: fits.BinTableHDU, name: str, file: str) -> np.ndarra
             found=repr(value),
         )
     return np.full(len(hdu.data), float(value))
-
-
-def _columns(hdu: fits.BinTableHDU) -> dict[str, Any]:
-    return {column.name.upper(): column for column in hdu.columns or ()}
 
 
 def _check_counts(counts: np.ndarray, good: np.ndarray, file: str) -> None:
@@ -243,7 +242,7 @@ def _check_counts(counts: np.ndarray, good: np.ndarray, file: str) -> None:
 
 
 def _check_areascal(hdu: fits.BinTableHDU, file: str) -> None:
-    if "AREASCAL" not in _columns(hdu) and "AREASCAL" not in hdu.header:
+    if "AREASCAL" not in table_columns(hdu, file) and "AREASCAL" not in hdu.header:
         return
     scale = _column_or_keyword(hdu, "AREASCAL", file)
     k = first_bad(scale != 1)
@@ -275,19 +274,19 @@ def _exposure(hdu: fits.BinTableHDU, file: str) -> float:
 
 
 def _sibling(pha: _Spectrum, keyword: str, required: bool = False) -> Path | None:
-    """Path of a file named in the PHA header; None where it is absent, blank or "none"."""
-    value = str(pha.header.get(keyword, "")).strip()
-    if value.lower() in ("", "none"):
+    """Path of a file named in the PHA header; None where it names none."""
+    value = pha.siblings[keyword]
+    if not value:
         if required:
             raise SchemaError(
                 "GX-DATASETS-082", f"keyword {keyword} names no file", file=pha.path, hdu="SPECTRUM", keyword=keyword
             )
         return None
     path = resolve_path(value, pha.path.parent)
-    if not path.is_file():
+    if fault := file_fault(path):
         raise FileFormatError(
             "GX-DATASETS-083",
-            f"the file that {keyword} names is missing",
+            f"the file that {keyword} names is missing" if fault == "no such file" else f"what {keyword} names {fault}",
             file=path,
             keyword=keyword,
             named_in=pha.path,
@@ -295,8 +294,13 @@ def _sibling(pha: _Spectrum, keyword: str, required: bool = False) -> Path | Non
     return path
 
 
-def _name(pha: _Spectrum) -> str:
+def _named_file(header: fits.Header, keyword: str) -> str:
+    """File that a keyword names; "" where it is absent, blank or "none"."""
+    value = str(header.get(keyword, "")).strip()
+    return "" if value.lower() == "none" else value
+
+
+def _name(header: fits.Header, path: Path) -> str:
     """OBS_ID, or the file stem where the file has none or several."""
-    stem = pha.path.name.split(".")[0]
-    single = "OBS_ID" in pha.header and pha.header.count("OBS_ID") == 1
-    return (str(pha.header["OBS_ID"]).strip() if single else "") or stem
+    single = "OBS_ID" in header and header.count("OBS_ID") == 1
+    return (str(header["OBS_ID"]).strip() if single else "") or path.name.split(".")[0]

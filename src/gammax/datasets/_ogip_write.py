@@ -11,27 +11,25 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from gammax._fits import write_fits
-from gammax._paths import resolve_path
+from gammax._fits import dump_meta
 from gammax.datasets._base import SpectrumBase
-from gammax.datasets._tables import dump_meta, table_hdu
-from gammax.errors import FileFormatError, SchemaError
+from gammax.datasets._tables import table_hdu
+from gammax.errors import SchemaError
 from gammax.maps import RegionNDMap
 from gammax.maps._energy_table import ebounds_hdu, energy_columns
 from gammax.units import unit_string
 
 _INT32_MAX = 2**31 - 1
+OGIP_SUFFIXES = ("", "_arf", "_rmf", "_bkg")
 
 
-def write_ogip(dataset: SpectrumBase, path: str | Path, overwrite: bool = False) -> Path:
-    """Write a dataset; returns the path of the PHA file, which is written last.
+def ogip_files(dataset: SpectrumBase, path: Path) -> dict[Path, fits.HDUList]:
+    """All files of a dataset, ready to be written; the PHA file, at `path`, is the last: it names the others.
 
     Raises
     ------
-    FileFormatError : one of the files exists and `overwrite` is false. SchemaError : no livetime, or a background that
-    is not measured (the format has no place for it).
+    SchemaError : no livetime, or a background that is not measured (the format has no place for it).
     """
-    path = resolve_path(path)
     if dataset.livetime is None:
         raise SchemaError(
             "GX-DATASETS-090",
@@ -46,24 +44,13 @@ def write_ogip(dataset: SpectrumBase, path: str | Path, overwrite: bool = False)
             dataset=dataset.name,
             do="write format='gadf'",
         )
-    files = _files(dataset, path)
-    for target in files:
-        if target.exists() and not overwrite:
-            raise FileFormatError("GX-DATASETS-092", "the file exists", file=target, do="pass overwrite=True")
-    for target, hdus in files.items():
-        write_fits(hdus, target, overwrite)
-    return path
-
-
-def _files(dataset: SpectrumBase, path: Path) -> dict[Path, fits.HDUList]:
-    """All files of a dataset, the PHA file last: it names the others."""
-    names = {"ANCRFILE": _beside(path, "_arf")}
+    names = {"ANCRFILE": path.with_name(ogip_name(path.name, "_arf"))}
     files = {names["ANCRFILE"]: _arf(dataset)}
     if dataset.edisp is not None:
-        names["RESPFILE"] = _beside(path, "_rmf")
+        names["RESPFILE"] = path.with_name(ogip_name(path.name, "_rmf"))
         files[names["RESPFILE"]] = dataset.edisp.to_hdulist(format="ogip")
     if dataset.stat_type == "wstat":
-        names["BACKFILE"] = _beside(path, "_bkg")
+        names["BACKFILE"] = path.with_name(ogip_name(path.name, "_bkg"))
         files[names["BACKFILE"]] = _spectrum(dataset, dataset.counts_off, dataset.acceptance_off, "BKG", {})
     links = {keyword: target.name for keyword, target in names.items()}
     acceptance = dataset.acceptance if dataset.stat_type == "wstat" else None
@@ -72,9 +59,10 @@ def _files(dataset: SpectrumBase, path: Path) -> dict[Path, fits.HDUList]:
     return files | {path: pha}
 
 
-def _beside(path: Path, suffix: str) -> Path:
-    stem, dot, rest = path.name.partition(".fits")
-    return path.with_name(f"{stem}{suffix}{dot}{rest}")
+def ogip_name(name: str, suffix: str) -> str:
+    """Name of a file beside the PHA file called `name`."""
+    stem, dot, rest = name.partition(".fits")
+    return f"{stem}{suffix}{dot}{rest}"
 
 
 def _spectrum(
@@ -135,7 +123,7 @@ def _arf(dataset: SpectrumBase) -> fits.HDUList:
 
 def _add_extra(hdus: fits.HDUList, dataset: SpectrumBase) -> None:
     if dataset.meta:
-        hdus["SPECTRUM"].header["META"] = dump_meta(dataset.meta, dataset.name)
+        hdus["SPECTRUM"].header["META"] = dump_meta(dataset.meta, dataset=dataset.name)
     if dataset.gti is not None:
         hdus.append(table_hdu(dataset.gti, "GTI"))
     if dataset.meta_table is not None:

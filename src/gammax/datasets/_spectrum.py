@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from astropy.table import Table
 
 from gammax.datasets._base import SpectrumBase
 from gammax.datasets._random import poisson, random_generator
-from gammax.irf import EDispKernel
 from gammax.maps import MapAxis, RegionGeom, RegionNDMap
 
 
@@ -26,7 +24,8 @@ class SpectrumDataset(SpectrumBase):
     edisp : energy dispersion kernel (T, R); None: true and reconstructed energy are the same.
     background : expected background counts; None: no background.
     mask_safe, mask_fit : bins where the responses can be trusted, bins that the user wants in the fit; None: all.
-    gti : good time intervals, columns START and STOP [s], reference time in its meta (MJDREFI, MJDREFF, TIMESYS).
+    gti : good time intervals, columns START and STOP (converted to s), reference time in its meta (MJDREFI, MJDREFF,
+        TIMESYS).
     meta_table : one row per observation (OBS_ID, TELESCOP ...).
     livetime : seconds.
     meta : anything that JSON can hold; written with the dataset.
@@ -41,17 +40,7 @@ class SpectrumDataset(SpectrumBase):
     map_fields: ClassVar[tuple[str, ...]] = ("counts", "background", "mask_safe", "mask_fit")
     optional_fields: ClassVar[tuple[str, ...]] = ("background", "mask_safe", "mask_fit")
 
-    name: str
-    counts: RegionNDMap
-    exposure: RegionNDMap
-    edisp: EDispKernel | None = None
-    background: RegionNDMap | None = None
-    mask_safe: RegionNDMap | None = None
-    mask_fit: RegionNDMap | None = None
-    gti: Table | None = None
-    meta_table: Table | None = None
-    livetime: float | None = None
-    meta: dict[str, Any] = field(default_factory=dict)
+    background: RegionNDMap | None = field(default=None, kw_only=True)
 
     @classmethod
     def create(cls, geom: RegionGeom, energy_axis_true: MapAxis, name: str) -> Self:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from astropy.table import Table
 
 from gammax.datasets._base import SpectrumBase
 from gammax.datasets._check import as_region_map
 from gammax.datasets._random import poisson, random_generator
 from gammax.datasets._spectrum import SpectrumDataset
 from gammax.errors import SchemaError
-from gammax.irf import EDispKernel
 from gammax.maps import MapAxis, RegionGeom, RegionNDMap
 
 
@@ -45,19 +43,10 @@ class SpectrumDatasetOnOff(SpectrumBase):
         "mask_fit",
     )
 
-    name: str
-    counts: RegionNDMap
-    exposure: RegionNDMap
+    _: KW_ONLY
     counts_off: RegionNDMap
     acceptance: RegionNDMap
     acceptance_off: RegionNDMap
-    edisp: EDispKernel | None = None
-    mask_safe: RegionNDMap | None = None
-    mask_fit: RegionNDMap | None = None
-    gti: Table | None = None
-    meta_table: Table | None = None
-    livetime: float | None = None
-    meta: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def create(cls, geom: RegionGeom, energy_axis_true: MapAxis, name: str) -> Self:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gammax.datasets._arrays import overlap_or_kernel
+from gammax.datasets._arrays import kernel_of
 from gammax.datasets._base import SpectrumBase
 from gammax.datasets._tables import stack_gti, stack_tables
 from gammax.errors import DataValueError, GeometryError, SchemaError
@@ -127,7 +127,7 @@ def _stack_edisp(datasets: Sequence[SpectrumBase], weights: np.ndarray) -> EDisp
     if weights.all() and all(dataset.edisp is None for dataset in datasets):
         return None
     exposures = _exposures(datasets)
-    kernels = np.array([overlap_or_kernel(dataset).pdf_matrix for dataset in datasets])
+    kernels = np.array([kernel_of(dataset).pdf_matrix for dataset in datasets])
     summed = np.einsum("dt,dti,di->ti", exposures, kernels, weights.astype(np.float64))
     total = np.broadcast_to(exposures.sum(axis=0)[:, np.newaxis], summed.shape)
     matrix = np.divide(summed, total, out=np.zeros_like(summed), where=total > 0)

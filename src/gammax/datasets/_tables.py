@@ -2,30 +2,84 @@
 
 from __future__ import annotations
 
-import json
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from astropy.table import Table, vstack
+from astropy.io.fits.verify import VerifyWarning
+from astropy.table import Column, QTable, Table, vstack
+from astropy.utils.exceptions import AstropyWarning
 
 from gammax._fits import get_column
-from gammax.errors import DataValueError, SchemaError
+from gammax.errors import DataValueError, SchemaError, UnitError
+from gammax.units import parse_unit
 
-_TIME_KEYWORDS = ("MJDREFI", "MJDREFF", "TIMESYS", "TIMEUNIT", "TIMEREF")
+# cards of the HDU, not of the table
+_NO_META = ("EXTNAME", "CHECKSUM", "DATASUM")
 SECONDS_PER_DAY = 86400.0
 
 
 def read_gti(hdu: fits.BinTableHDU, file: str | None) -> Table:
-    """Good time intervals: START and STOP in seconds since the reference time in the table's meta.
+    """Good time intervals: START and STOP in seconds since the reference time in the meta, and what else is there.
 
     Raises
     ------
     SchemaError, UnitError : a column or its unit is missing.
     """
     times = {name: get_column(hdu, name, "s", file) for name in ("START", "STOP")}
-    return Table(times, units=["s", "s"], meta={key: hdu.header[key] for key in _TIME_KEYWORDS if key in hdu.header})
+    table = read_table(hdu)
+    rest = [name for name in table.colnames if name.upper() not in times]
+    return Table({**times, **{name: table[name] for name in rest}}, units=dict.fromkeys(times, "s"), meta=table.meta)
+
+
+def check_gti(gti: Any, dataset: str) -> Table | None:
+    """Table of good time intervals with START and STOP in seconds; other units of time are converted.
+
+    Raises
+    ------
+    SchemaError : no table, or a column is missing. UnitError : no unit, or not one of time. DataValueError : no
+    numbers.
+    """
+    if gti is None:
+        return None
+    if not isinstance(gti, Table):
+        raise SchemaError("GX-DATASETS-061", "gti must be a Table", dataset=dataset, found=type(gti).__name__)
+    changed = {}
+    for name in ("START", "STOP"):
+        if name not in gti.colnames:
+            raise SchemaError(
+                "GX-DATASETS-062",
+                f"gti has no column {name}",
+                dataset=dataset,
+                found=", ".join(gti.colnames),
+                expected="START and STOP, in seconds since the reference time in its meta",
+            )
+        changed[name] = _seconds(gti[name], name, dataset)
+    if not isinstance(gti, QTable) and all(str(gti[name].unit) == "s" for name in changed):
+        return gti
+    gti = Table(gti)
+    for name, seconds in changed.items():
+        gti[name] = Column(seconds, unit="s")
+    return gti
+
+
+def _seconds(column: Any, name: str, dataset: str) -> np.ndarray:
+    unit = getattr(column, "unit", None)
+    if unit is None or not parse_unit(unit).is_equivalent("s"):
+        raise UnitError(
+            "GX-DATASETS-063",
+            f"column {name} of gti is not a time",
+            dataset=dataset,
+            found=unit or "no unit",
+            expected="s",
+        )
+    try:
+        values = np.asarray(column, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataValueError("GX-DATASETS-065", f"column {name} of gti holds no numbers", dataset=dataset) from error
+    return values * parse_unit(unit).to("s")
 
 
 def ontime(gti: Table | None) -> float:
@@ -41,14 +95,21 @@ def table_hdu(table: Table, name: str) -> fits.BinTableHDU:
     SchemaError : it holds what FITS cannot.
     """
     try:
-        return fits.BinTableHDU(table, name=name)
-    except (TypeError, ValueError) as error:
+        with warnings.catch_warnings():
+            # what astropy would leave out with a warning is an error; long keywords become HIERARCH cards
+            warnings.simplefilter("error", AstropyWarning)
+            warnings.filterwarnings("ignore", message="Keyword name .* HIERARCH", category=VerifyWarning)
+            return fits.BinTableHDU(table, name=name)
+    except (TypeError, ValueError, AttributeError, AstropyWarning) as error:
         raise SchemaError("GX-DATASETS-064", f"table {name} cannot be written: {error}", hdu=name) from error
 
 
 def read_table(hdu: fits.BinTableHDU) -> Table:
     """HDU as a table, header and all."""
-    return Table.read(hdu, character_as_bytes=False)
+    table = Table.read(hdu, character_as_bytes=False, mask_invalid=False)
+    for key in _NO_META:
+        table.meta.pop(key, None)
+    return table
 
 
 def stack_gti(tables: Sequence[Table | None]) -> Table | None:
@@ -94,37 +155,3 @@ def stack_tables(tables: Sequence[Table | None]) -> Table | None:
     """Rows of all tables."""
     present = [table for table in tables if table is not None]
     return vstack(present, metadata_conflicts="silent") if present else None
-
-
-def read_meta(text: str, file: str | None, hdu: str) -> dict[str, Any]:
-    """Mapping in a META card.
-
-    Raises
-    ------
-    SchemaError : it is no JSON mapping.
-    """
-    try:
-        meta = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise SchemaError("GX-DATASETS-062", "keyword META is not JSON", file=file, hdu=hdu, keyword="META") from error
-    if not isinstance(meta, dict):
-        raise SchemaError("GX-DATASETS-065", "keyword META is not a mapping", file=file, hdu=hdu, keyword="META")
-    return meta
-
-
-def dump_meta(meta: dict[str, Any], dataset: str) -> str:
-    """JSON text of metadata, for a META card.
-
-    Raises
-    ------
-    SchemaError : a value that JSON cannot hold.
-    """
-    try:
-        return json.dumps(meta)
-    except (TypeError, ValueError) as error:
-        raise SchemaError(
-            "GX-DATASETS-063",
-            f"meta cannot be written: {error}",
-            dataset=dataset,
-            expected="numbers, texts, lists and mappings",
-        ) from error

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from gammax import __version__
-from gammax._paths import resolve_path
+from gammax._paths import check_targets, resolve_path
 from gammax._yaml import read_yaml, write_yaml
 from gammax.datasets._base import SpectrumBase
-from gammax.datasets._files import check_writable, read_dataset, write_dataset
+from gammax.datasets._files import dataset_files, read_dataset, write_files
+from gammax.datasets._ogip_write import OGIP_SUFFIXES, ogip_name
 from gammax.datasets._spectrum import SpectrumDataset
 from gammax.datasets._spectrum_onoff import SpectrumDatasetOnOff
-from gammax.errors import FileFormatError, SchemaError, did_you_mean
+from gammax.errors import SchemaError, did_you_mean
 
 TYPES = {cls.tag: cls for cls in (SpectrumDataset, SpectrumDatasetOnOff)}
 _TOP_KEYS = ("datasets", "metadata", "checksum")
@@ -43,16 +44,13 @@ def read_datasets(path: str | Path) -> list[SpectrumBase]:
 
 
 def write_datasets(datasets: Sequence[SpectrumBase], path: str | Path, format: str, overwrite: bool) -> Path:
-    """Write a ``datasets.yaml`` and, beside it, the datasets; the list is written last."""
+    """Write a ``datasets.yaml`` and, beside it, the datasets; the list is written last, all is checked first."""
     path = resolve_path(path)
-    names = _file_names(datasets)
-    for dataset in datasets:
-        check_writable(dataset)
-    for target in (path, *(path.parent / name for name in names)):
-        if target.exists() and not overwrite:
-            raise FileFormatError("GX-DATASETS-131", "the file exists", file=target, do="pass overwrite=True")
-    for dataset, name in zip(datasets, names, strict=True):
-        write_dataset(dataset, path.parent / name, format, overwrite)
+    names = _file_names(datasets, format, path.name)
+    sets = [dataset_files(data, path.parent / name, format) for data, name in zip(datasets, names, strict=True)]
+    check_targets([path, *(target for files in sets for target in files)], overwrite)
+    for files in sets:
+        write_files(files, overwrite)
     entries = [
         {"name": dataset.name, "type": dataset.tag, "filename": name}
         for dataset, name in zip(datasets, names, strict=True)
@@ -80,10 +78,23 @@ def _read_entry(entry: Any, k: int, path: Path) -> SpectrumBase:
             key=f"{where}.type",
             do=did_you_mean(entry["type"], TYPES),
         )
-    name = entry.get("name")
-    # an observation number is written without quotes more often than not
+    name, filename = entry.get("name"), entry["filename"]
+    # an observation number is written without quotes more often than not; 1e5 would not come back as it was written
+    if isinstance(name, bool) or not isinstance(name, str | int | None):
+        raise SchemaError(
+            "GX-DATASETS-136",
+            "the name of a dataset must be text",
+            file=path,
+            key=f"{where}.name",
+            found=repr(name),
+            do="put it in quotes",
+        )
+    if not isinstance(filename, str):
+        raise SchemaError(
+            "GX-DATASETS-137", "a filename must be text", file=path, key=f"{where}.filename", found=repr(filename)
+        )
     name = None if name is None else str(name)
-    return read_dataset(resolve_path(str(entry["filename"]), path.parent), TYPES[entry["type"]], name=name)
+    return read_dataset(resolve_path(filename, path.parent), TYPES[entry["type"]], name=name)
 
 
 def _check_keys(
@@ -99,15 +110,18 @@ def _check_keys(
             raise SchemaError("GX-DATASETS-135", f"key {key!r} is missing", file=path, key=where)
 
 
-def _file_names(datasets: Sequence[SpectrumBase]) -> list[str]:
-    """File names from dataset names, safe on every file system and all different."""
+def _file_names(datasets: Sequence[SpectrumBase], format: str, index: str) -> list[str]:
+    """File names from dataset names, safe on every file system; all files beside them are different, too."""
     names: list[str] = []
+    taken = {index.casefold()}
+    suffixes = OGIP_SUFFIXES if format == "ogip" else ("",)
     for dataset in datasets:
         prefix = "pha_obs" if dataset.stat_type == "wstat" else ""
         stem = prefix + re.sub(r"[^\w+-]", "_", dataset.name, flags=re.ASCII)
         number, candidate = 1, f"{stem}.fits"
-        while candidate.lower() in (name.lower() for name in names):
+        while taken & (files := {ogip_name(candidate, suffix).casefold() for suffix in suffixes}):
             number += 1
             candidate = f"{stem}_{number}.fits"
+        taken |= files
         names.append(candidate)
     return names

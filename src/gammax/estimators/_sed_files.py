@@ -5,12 +5,11 @@ from __future__ import annotations
 from io import StringIO
 from pathlib import Path
 
-import yaml
 from astropy.io import fits
 from astropy.table import Column, Table
 
 from gammax._fits import get_column, open_fits, write_fits
-from gammax._paths import resolve_path, write_text
+from gammax._paths import file_fault, resolve_path, write_text
 from gammax.errors import FileFormatError, GammaxError, SchemaError
 from gammax.estimators._flux_points import FluxPoints
 from gammax.estimators._sed_tables import points_from_table
@@ -50,13 +49,12 @@ def read_points(path: str | Path, sed_type: str | None, reference_model: Spectra
     except GammaxError as error:
         if "file" in error.context:
             raise
-        what = str(error).splitlines()[0].removeprefix(f"{error.code} ")
-        raise type(error)(error.code, what, file=path, **error.context) from error
+        raise error.with_context(file=path) from error
 
 
 def _first_bytes(path: Path) -> bytes:
-    if not path.is_file():
-        raise FileFormatError("GX-FLUX-143", "no such file", file=path, do="check the path and its base folder")
+    if fault := file_fault(path):
+        raise FileFormatError("GX-FLUX-143", fault, file=path, do="check the path and its base folder")
     with path.open("rb") as stream:
         head = stream.read(7)
     if not head.startswith((b"# %ECSV", b"SIMPLE", b"\x1f\x8b")):
@@ -69,7 +67,7 @@ def _first_bytes(path: Path) -> bytes:
 def _read_ecsv(path: Path) -> Table:
     try:
         return Table.read(path, format="ascii.ecsv")
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, yaml.YAMLError) as error:
+    except Exception as error:
         raise FileFormatError("GX-FLUX-141", f"damaged ECSV file: {error}", file=path) from error
 
 
@@ -89,11 +87,8 @@ def _flux_points_hdu(hdus: fits.HDUList, path: Path) -> fits.BinTableHDU:
 
 
 def _read_fits(path: Path) -> Table:
-    try:
-        with open_fits(path) as hdus:
-            return _read_hdu(_flux_points_hdu(hdus, path), str(path))
-    except (ValueError, TypeError, IndexError) as error:
-        raise FileFormatError("GX-FLUX-145", f"damaged FITS table: {error}", file=path) from error
+    with open_fits(path) as hdus:
+        return _read_hdu(_flux_points_hdu(hdus, path), str(path))
 
 
 def _read_hdu(hdu: fits.BinTableHDU, file: str) -> Table:

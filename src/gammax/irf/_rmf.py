@@ -18,7 +18,7 @@ from gammax.errors import DataValueError, GammaxWarning, SchemaError
 from gammax.irf._probabilities import check_probabilities, without_negative
 from gammax.maps import MapAxis
 from gammax.maps._columns import column_units
-from gammax.maps._energy_table import ebounds_hdu, energy_columns, read_energy_axis
+from gammax.maps._energy_table import check_channels, ebounds_hdu, energy_columns, read_energy_axis
 
 _MATRIX_NAMES = ("MATRIX", "SPECRESP MATRIX")
 
@@ -50,11 +50,19 @@ def _first_channel(matrix: fits.BinTableHDU, ebounds: fits.BinTableHDU, file: st
     if "F_CHAN" not in names:
         raise SchemaError("GX-IRF-010", "column F_CHAN is missing", file=file, hdu=matrix.name, column="F_CHAN")
     keyword = f"TLMIN{names.index('F_CHAN') + 1}"
-    has_channel = "CHANNEL" in column_units(ebounds)
-    channel = int(get_column(ebounds, "CHANNEL", None, file)[0]) if has_channel else None
+    channel = check_channels(ebounds, file)
     stated = matrix.header.get(keyword)
     if stated is None:
         return 1 if channel is None else channel
+    if not isinstance(stated, int | float) or stated != round(stated):
+        raise DataValueError(
+            "GX-IRF-014",
+            f"keyword {keyword} is not a channel number",
+            file=file,
+            hdu=matrix.name,
+            keyword=keyword,
+            found=repr(stated),
+        )
     if channel is not None and int(stated) != channel:
         warnings.warn(
             f"{file}: {keyword} = {stated}, but EBOUNDS starts at channel {channel}; {keyword} is used",
@@ -69,9 +77,9 @@ def _fill_row(
 ) -> None:
     """Add the groups of one row to `out` (n_reco,)."""
     starts, lengths, values = np.atleast_1d(f_chan), np.atleast_1d(n_chan), np.atleast_1d(values)
-    if n_grp > min(len(starts), len(lengths)):
+    if not 0 <= n_grp <= min(len(starts), len(lengths)):
         raise DataValueError(
-            "GX-IRF-011", "fewer channel groups than N_GRP says", found=len(starts), expected=n_grp, **where
+            "GX-IRF-011", "N_GRP is not the number of channel groups", found=n_grp, expected=len(starts), **where
         )
     used = 0
     for start, length in zip(starts[:n_grp].astype(int) - first, lengths[:n_grp].astype(int), strict=True):

@@ -143,11 +143,6 @@ class MapAxis:
         return len(self.nodes) - (self.node_type == "edges")
 
     @property
-    def is_energy_axis(self) -> bool:
-        """Whether the axis holds reconstructed or true energies."""
-        return self.name in ("energy", "energy_true")
-
-    @property
     def edges(self) -> u.Quantity:
         """Bin edges, shape (nbin + 1,)."""
         return self._quantity(self._edges())
@@ -236,9 +231,12 @@ class MapAxis:
 
         Raises
         ------
-        GeometryError : a step other than 1, or no bin left.
+        GeometryError : no slice, a step other than 1, or no bin left.
         """
-        start, stop, step = idx.indices(self.nbin)
+        try:
+            start, stop, step = idx.indices(self.nbin)
+        except (AttributeError, TypeError, ValueError):
+            start = stop = step = 0
         if step != 1 or stop <= start:
             raise GeometryError(
                 "GX-MAPS-005",

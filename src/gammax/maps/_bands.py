@@ -9,9 +9,9 @@ from gammax._fits import get_column, get_keyword
 from gammax.errors import SchemaError, UnitError
 from gammax.maps._axes import MapAxes
 from gammax.maps._axis import MapAxis
-from gammax.maps._columns import column_units
+from gammax.maps._columns import column_unit
 from gammax.maps._energy_table import axis_from_bins
-from gammax.units import same_dimension, unit_string
+from gammax.units import same_dimension
 
 
 def _column_names(axis: MapAxis) -> tuple[str, str, str]:
@@ -87,7 +87,7 @@ def _read_axis(hdu: fits.BinTableHDU, k: int, count: int, file: str | None) -> M
 
 
 def _axis_unit(hdu: fits.BinTableHDU, column: str, name: str, file: str | None) -> str:
-    unit = unit_string(column_units(hdu)[column.upper()])
+    unit = column_unit(hdu, column, file)
     if name in ("energy", "energy_true") and not same_dimension(unit, "TeV"):
         raise UnitError(
             "GX-MAPS-071",

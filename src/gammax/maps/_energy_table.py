@@ -8,8 +8,7 @@ from astropy.io import fits
 from gammax._fits import get_column
 from gammax.errors import DataValueError, FileFormatError, UnitError
 from gammax.maps._axis import MapAxis
-from gammax.maps._columns import column_units
-from gammax.units import unit_string
+from gammax.maps._columns import column_unit, column_units
 
 # float32 edges of one boundary differ by 6e-7 (VERITAS); a missing or doubled bin by 1e-2 and more
 CONTIGUOUS_RTOL = 1e-4
@@ -74,7 +73,7 @@ def read_energy_axis(
     # asked for in TeV first, so that a missing or wrong unit is told; then taken as they are, without rounding
     for column in (low, high):
         get_column(hdu, column, "TeV", file)
-    unit, other = (unit_string(column_units(hdu)[column.upper()]) for column in (low, high))
+    unit, other = (column_unit(hdu, column, file) for column in (low, high))
     if unit != other:
         raise UnitError(
             "GX-MAPS-055",
@@ -85,6 +84,37 @@ def read_energy_axis(
         )
     lows, highs = (get_column(hdu, column, None, file).astype(float) for column in (low, high))
     return axis_from_bins(lows, highs, name, unit, file=file, hdu=hdu.name, column=low)
+
+
+def check_channels(hdu: fits.BinTableHDU, file: str | None = None) -> int | None:
+    """Number of the first channel of a table with one row per channel; None where it does not number them.
+
+    Raises
+    ------
+    DataValueError : rows that are not in the order of the channels, or leave some out.
+    """
+    if "CHANNEL" not in column_units(hdu):
+        return None
+    channels = get_column(hdu, "CHANNEL", None, file)
+    if channels.dtype.kind not in "iuf" or channels.ndim != 1:
+        raise DataValueError(
+            "GX-MAPS-057", "channels are not numbers", file=file, hdu=hdu.name, column="CHANNEL", found=channels.dtype
+        )
+    channels = channels.astype(np.float64)
+    bad = ~np.isfinite(channels) | (channels != channels[:1] + np.arange(len(channels)))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise DataValueError(
+            "GX-MAPS-056",
+            "channels must follow one another, row by row",
+            file=file,
+            hdu=hdu.name,
+            column="CHANNEL",
+            row=row,
+            found=f"{channels[row]:g}",
+            expected=f"{channels[0] + row:g}",
+        )
+    return int(channels[0]) if len(channels) else None
 
 
 def energy_columns(axis: MapAxis, low: str, high: str) -> list[fits.Column]:

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from gammax._fits import file_of, get_column, get_hdu
-from gammax.errors import GeometryError, SchemaError
+from gammax._fits import file_of, get_column, get_hdu, read_meta
+from gammax.errors import GeometryError
 from gammax.maps._axes import MapAxes
 from gammax.maps._bands import axis_cards, bands_hdu, read_bands
-from gammax.maps._columns import column_units
+from gammax.maps._columns import column_unit
 from gammax.maps._region_geom import RegionGeom
-from gammax.units import unit_string
 
 
 def map_hdus(geom: RegionGeom, data: np.ndarray, unit: str, meta: dict[str, Any], hdu: str) -> list[fits.BinTableHDU]:
@@ -68,18 +67,5 @@ def read_map(hdus: fits.HDUList, hdu: str) -> tuple[RegionGeom, np.ndarray, str,
             found=data.shape,
             expected=shape,
         )
-    unit = unit_string(column_units(table)["DATA"])
-    return geom, data.reshape(shape), unit, _read_meta(table, file)
-
-
-def _read_meta(table: fits.BinTableHDU, file: str | None) -> dict[str, Any]:
-    text = table.header.get("META", "{}")
-    try:
-        meta = json.loads(text)
-        if not isinstance(meta, dict):
-            raise TypeError(f"a {type(meta).__name__} instead of a mapping")
-    except (TypeError, ValueError) as error:
-        raise SchemaError(
-            "GX-MAPS-081", f"keyword META is not JSON: {error}", file=file, hdu=table.name, keyword="META", found=text
-        ) from error
-    return meta
+    unit = column_unit(table, "DATA", file)
+    return geom, data.reshape(shape), unit, read_meta(table, file)

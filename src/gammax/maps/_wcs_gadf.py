@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from gammax._fits import file_of, get_hdu, write_fits
+from gammax._fits import file_of, get_hdu, read_meta, write_fits
 from gammax._paths import replace_file
 from gammax.errors import DataValueError, GeometryError, SchemaError
 from gammax.maps._axes import MapAxes
 from gammax.maps._bands import axis_cards, bands_hdu, read_bands
-from gammax.maps._gadf import _plain, _read_meta
+from gammax.maps._gadf import _plain
 from gammax.maps._wcs_geom import WcsGeom
 from gammax.units import unit_string
 
@@ -53,7 +53,7 @@ def read_image(
             found=data.shape,
             expected=geom.data_shape,
         )
-    return geom, data, unit, _read_meta(image, file)
+    return geom, data, unit, read_meta(image, file)
 
 
 def _find_image(hdus: fits.HDUList, name: str | None, file: str | None) -> Any:

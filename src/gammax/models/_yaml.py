@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from astropy.table import Table
 
-from gammax._paths import resolve_path, write_text
+from gammax._paths import file_fault, resolve_path, write_text
 from gammax._yaml import read_yaml, write_yaml
 from gammax.errors import FileFormatError, GammaxError, GammaxWarning, SchemaError, did_you_mean
 from gammax.models._compound import CompoundSpectralModel
@@ -235,13 +235,13 @@ def _write_covariance(models: Models, path: Path, overwrite: bool) -> None:
 
 
 def _read_covariance(models: Models, path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise FileFormatError("GX-MODEL-026", "the covariance file that the models name is missing", file=path)
+    if fault := file_fault(path):
+        raise FileFormatError("GX-MODEL-026", f"the covariance file that the models name {fault}", file=path)
     try:
         table = Table.read(path, format="ascii.fixed_width", delimiter="|")
         matrix = np.array([[row[name] for name in table.colnames[1:]] for row in table], dtype=np.float64)
         names = list(table["Parameters"])
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, IndexError, TypeError) as error:
         raise FileFormatError("GX-MODEL-027", f"not a covariance table: {error}", file=path) from error
     if names != list(models.parameters) or matrix.shape != (len(names), len(names)):
         raise SchemaError(
