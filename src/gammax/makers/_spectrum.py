@@ -1,0 +1,114 @@
+"""From events and responses of one observation to the spectrum of a region."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from gammax.data import Observation
+from gammax.datasets import SpectrumDataset
+from gammax.errors import GammaxWarning, SchemaError, did_you_mean
+from gammax.makers._counts import counts_in_cuts, counts_in_region, directional_cut
+from gammax.makers._responses import containment, dispersion, effective_area, offsets_of
+from gammax.maps import RegionGeom, RegionNDMap
+
+PARTS = ("counts", "exposure", "edisp")
+CONTAINMENTS = ("gammapy", "normalized")
+
+
+@dataclass(frozen=True)
+class SpectrumDatasetMaker:
+    """Counts of the ON region, exposure and energy dispersion at its place in the field of view.
+
+    Parameters
+    ----------
+    selection : parts to make, of "counts", "exposure" and "edisp"; all unless given.
+    containment_correction : multiply the exposure by the fraction of events of a source at the centre of the (circular)
+        region that are reconstructed in it.
+    containment : rule of that fraction, "gammapy" or "normalized"; they differ for `PSF3D` only, see there.
+    use_region_center : take the responses at the centre of the region; otherwise their mean over the region.
+
+    Raises
+    ------
+    SchemaError : a part or rule that there is not.
+    """
+
+    selection: Sequence[str] | None = None
+    containment_correction: bool = False
+    containment: str = "gammapy"
+    use_region_center: bool = True
+
+    def __post_init__(self):
+        selection = PARTS if self.selection is None else tuple(self.selection)
+        for name in selection:
+            if name not in PARTS:
+                raise SchemaError("GX-MAKERS-030", f"unknown part {name!r}", do=did_you_mean(name, PARTS))
+        if self.containment not in CONTAINMENTS:
+            raise SchemaError(
+                "GX-MAKERS-031",
+                f"unknown containment {self.containment!r}",
+                do=did_you_mean(self.containment, CONTAINMENTS),
+            )
+        object.__setattr__(self, "selection", selection)
+
+    def run(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDataset:
+        """Dataset of the observation, on the region, axes and with the name of `dataset`; what is not made stays.
+
+        Raises
+        ------
+        SchemaError : events or a response are missing. GeometryError : the region lies outside of the field of view,
+            or does not fit the responses. DataValueError : a response that is zero at all energies.
+        """
+        pointing = observation.get_pointing_icrs()
+        true = dataset.energy_axis_true
+        offsets = offsets_of(dataset.geom, pointing, self.use_region_center)
+        area = effective_area(observation, true, offsets)
+        changes: dict[str, Any] = {"background": None}
+        if "counts" in self.selection:
+            changes["counts"] = self._counts(dataset.geom, observation, pointing)
+        if "exposure" in self.selection:
+            changes["exposure"] = self._exposure(dataset, observation, pointing, area)
+        if "edisp" in self.selection:
+            changes["edisp"] = dispersion(observation, true, dataset.energy_axis, offsets, area)
+        return dataset.replace(
+            livetime=float(observation.livetime.to_value("s")),
+            gti=observation.gti.table,
+            meta_table=meta_table(observation),
+            **changes,
+        )
+
+    @staticmethod
+    def _counts(geom: RegionGeom, observation: Observation, pointing: Any) -> RegionNDMap:
+        rad_max = directional_cut(geom, observation)
+        events = observation.events
+        if not len(events):
+            warnings.warn(f"observation {observation.obs_id} has no events", GammaxWarning, stacklevel=3)
+        if rad_max is None:
+            return RegionNDMap(geom, counts_in_region(events, geom))
+        return RegionNDMap(geom, counts_in_cuts(events, [geom.center_skydir], pointing, rad_max, geom.axes["energy"]))
+
+    def _exposure(
+        self, dataset: SpectrumDataset, observation: Observation, pointing: Any, area: np.ndarray
+    ) -> RegionNDMap:
+        geom = dataset.exposure.geom
+        exposure = area.mean(axis=1) * float(observation.livetime.to_value("s"))
+        if self.containment_correction:
+            offset = float(dataset.geom.center_skydir.separation(pointing).deg)
+            exposure *= containment(observation, dataset.geom, geom.axes["energy_true"], offset, self.containment)
+        return RegionNDMap(geom, exposure, unit="cm2 s")
+
+
+def meta_table(observation: Observation) -> Table:
+    """One row: telescope, number and pointing of an observation."""
+    row = {"TELESCOP": str(observation.meta.get("TELESCOP", "")), "OBS_ID": observation.obs_id}
+    row |= observation.pointing.header()
+    table = Table({name: [value] for name, value in row.items()})
+    for name in table.colnames:
+        if name.endswith("_PNT"):
+            table[name].unit = "deg"
+    return table
