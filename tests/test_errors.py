@@ -1,5 +1,7 @@
 """Errors: a program can read all their parts, and naming the file loses none."""
 
+import pickle
+
 import pytest
 
 from gammax.errors import DataValueError
@@ -21,3 +23,11 @@ def test_more_context_keeps_the_hint_and_the_nearer_place():
     assert "where: file f.fits, hdu A" in str(named)
     with pytest.raises(DataValueError, match="do: look"):
         raise named from error
+
+
+def test_errors_come_whole_out_of_worker_processes():
+    error = DataValueError("GX-X-001", "wrong", found=0, expected="1", do="look", obs_id=23523)
+    back = pickle.loads(pickle.dumps(error))
+    assert type(back) is DataValueError
+    assert str(back) == str(error)
+    assert back.context == error.context

@@ -7,6 +7,7 @@ program can read (file, hdu, column, obs_id ...). A foreign exception that cause
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Self
 
 
@@ -38,6 +39,12 @@ class GammaxError(Exception):
         lines += [f"  expected: {expected}"] if expected is not None else []
         lines += [f"  do: {do}"] if do else []
         super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # the default passes the finished text alone, and an error from a worker process must arrive whole
+        own = {key: value for key, value in self.context.items() if key not in ("found", "expected")}
+        keywords = {"found": self.found, "expected": self.expected, "do": self.do, **own}
+        return partial(type(self), **keywords), (self.code, self.what)
 
     def with_context(self, **where: Any) -> Self:
         """The same error with more places named (``file`` ...), to be raised from this one.
