@@ -8,10 +8,10 @@ every bin of the reconstructed axis, single evaluations, reading. A gammax time 
 the result object made and read; the peer's is the best of its calls. Apart: compile times, and whole cold processes
 (import, read, fit, flux points) without and with JAX's persistent compilation cache.
 
-Last measured (2 cores of an Intel Xeon; the peer's best over gammax's median): ECPL fit 1.44 s and 3.18 ms, 452 times (278
-where the peer is given a plain list of datasets, which no user does); flux points 47.2 s and 38.8 ms, 1217 times; power
-law 315, log-parabola 451, one statistic 45, value and gradient 363, Hessian 626, reading 2.1 times. Whole process 51.8 s
-and 7.7 s, 3.8 s with the compilation cache; compiling takes 1.6 to 2.1 s (fit) and 3.2 s (flux points).
+Last measured (2 cores of an Intel Xeon; the peer's best over gammax's median): ECPL fit 1.44 s and 3.18 ms, 452 times
+(278 where the peer is given a plain list of datasets); flux points 47.2 s and 38.8 ms, 1217 times; power law 315,
+log-parabola 451, one statistic 45, value and gradient 363, Hessian 626, reading 2.1 times. Whole process 51.8 s and
+7.7 s, 3.8 s with the compilation cache; compiling takes 1.6 to 2.1 s (fit) and 3.2 s (flux points).
 """
 
 from __future__ import annotations
