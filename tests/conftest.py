@@ -8,10 +8,16 @@ import jax
 import matplotlib as mpl
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import gammax
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+# the same examples in every run: a failure is one of the change, not of the day
+settings.register_profile("gammax", derandomize=True, deadline=None)
+settings.load_profile("gammax")
 
 
 def pytest_configure(config):

@@ -21,7 +21,7 @@ from gammax.models import (
 )
 
 
-class Log10Parabola(SpectralModel):
+class PaperParabola(SpectralModel):
     """The log parabola of papers that use log10."""
 
     amplitude: Parameter = parameter("3.8e-11 TeV-1 s-1 cm-2", is_norm=True)
@@ -61,14 +61,14 @@ def test_formulas():
 
 def test_a_users_model_gets_everything_for_free():
     """The log10 parabola is a log parabola with beta / ln 10."""
-    mine = Log10Parabola()
+    mine = PaperParabola()
     theirs = LogParabolaSpectralModel.from_log10("3.8e-11 TeV-1 s-1 cm-2", "1 TeV", 2.47, 0.24)
     for method in ("integral", "energy_flux"):
         got, want = (getattr(model, method)("0.5 TeV", "20 TeV") for model in (mine, theirs))
         np.testing.assert_allclose(got.to_value(want.unit), want.value, rtol=1e-12)
     np.testing.assert_allclose(mine("3 TeV").value, theirs("3 TeV").value, rtol=1e-13)
     read = Models.from_dict(Models(SkyModel(mine, "x")).to_dict())["x"].spectral_model
-    assert isinstance(read, Log10Parabola)
+    assert isinstance(read, PaperParabola)
 
 
 def test_two_models_of_one_name_are_refused():
