@@ -21,7 +21,7 @@ RANGES = {
     "hess": (0.66, 30),
     "joint": (0.03, 30),
 }
-# 1 sigma errors (amplitude / 1e-11, index, beta per log10) from a Hessian by Richardson-extrapolated finite differences
+# 1 sigma errors (amplitude / 1e-11, index, beta per log10) from a Hessian by 4th-order finite differences
 EXACT_ERRORS = {
     "fermi": (1.00242, 0.237333, 0.126677),
     "magic": (0.296858, 0.0950338, 0.111688),

@@ -15,7 +15,6 @@ from gammax._fits import get_column
 from gammax.errors import DataValueError, SchemaError, UnitError, did_you_mean
 from gammax.units import parse_unit
 
-TIME_KEYWORDS = ("MJDREFI", "MJDREFF", "TIMESYS", "TIMEUNIT", "TIMEREF")
 SECONDS_PER_DAY = 86400.0
 # other names of the FITS standard for scales that astropy knows
 _SCALES = {"tt": "tt", "tdt": "tt", "et": "tt", "tai": "tai", "iat": "tai", "utc": "utc", "gmt": "utc"} | {

@@ -21,7 +21,6 @@ KINDS = ("dnde", "flux", "eflux", "e2dnde")
 SUFFIXES = ("", "_err", "_errp", "_errn", "_ul", "_sensitivity")
 NORMS = tuple(f"norm{suffix}" for suffix in SUFFIXES)
 
-NUMBERS = ("ts", "sqrt_ts", "stat", "stat_null", "niter", "n_dof")
 BY_DATASET = ("npred", "npred_excess", "counts")
 SCANS = ("norm_scan", "stat_scan")
 FLAGS = ("is_ul", "success")

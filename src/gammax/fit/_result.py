@@ -13,8 +13,6 @@ from gammax.models import Models
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-STATUS_WORDS = ("ok", "at_bound", "singular", "not_converged", "no_data", "invalid_input", "interrupted")
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FitResult:
@@ -24,7 +22,7 @@ class FitResult:
     ----------
     models : the models with the fitted values and the covariance; the fit's input is unchanged.
     total_stat : -2 ln L at the minimum.
-    status : one of ok, at_bound, singular, not_converged, no_data, invalid_input, interrupted.
+    status : one of ok, at_bound, singular, not_converged, no_data.
     message : the status in a sentence.
     names, units : of the free parameters, (P,).
     values, errors : of the free parameters in their units, (P,); an error that does not exist is NaN.
