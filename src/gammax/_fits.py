@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,18 +32,26 @@ from gammax.units import parse_unit
 _MAGIC = (b"SIMPLE", b"\x1f\x8b")
 # the largest file of the field's public archives unpacks to 0.1 GiB
 MAX_UNPACKED_BYTES = 4 * 2**30
-# astropy warns of a file that ends early or whose data have changed, and goes on
-_DAMAGE = ("File may have been truncated", "Error validating header", "Datasum verification failed")
+# astropy warns of a file that ends early, and goes on
+_DAMAGE = ("File may have been truncated", "Error validating header")
+_CHANGED = re.compile(r"Datasum verification failed for HDU \('(.*)', \d+\)")
 
 
 @contextmanager
-def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
+def open_fits(path: str | Path, verify: bool = True) -> Iterator[fits.HDUList]:
     """Open a FITS file (plain or gzip, told by its first bytes and not by its suffix) for reading.
+
+    Parameters
+    ----------
+    verify : compare the data to their DATASUM, where there is one; who looks at headers alone need not.
 
     Raises
     ------
     FileFormatError : the file is missing, is a folder, or does not start as FITS does; damage found while reading.
     Damage shows late, since astropy reads when asked to: whatever else is raised inside the block is taken for it.
+
+    Data that differ from their DATASUM are read, with one warning that names the HDUs: published files exist (of
+    Fermi-LAT and H.E.S.S.) that somebody edited.
     """
     path = resolve_path(path)
     if fault := file_fault(path):
@@ -62,11 +71,9 @@ def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
         try:
             content = stream if head.startswith(_MAGIC[0]) else _unpack(stream, path)
             with warnings.catch_warnings():
-                # an edited header leaves a stale CHECKSUM behind; DATASUM, of the data alone, still tells
-                warnings.filterwarnings("ignore", message="Checksum verification failed", category=AstropyUserWarning)
                 for message in _DAMAGE:
                     warnings.filterwarnings("error", message=message, category=AstropyUserWarning)
-                with fits.open(content, memmap=False, checksum=True) as hdus:
+                with _open(content, path, verify) as hdus:
                     yield hdus
         except GammaxError as error:
             if "file" in error.context:
@@ -76,6 +83,31 @@ def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
             raise
         except Exception as error:
             raise FileFormatError("GX-FITS-003", f"damaged FITS file: {error}", file=path) from error
+
+
+def _open(content: BinaryIO, path: Path, verify: bool) -> fits.HDUList:
+    """All HDUs; to `verify` is to compare their data to DATASUM.
+
+    CHECKSUM is not looked at, since an edited header leaves a stale one behind.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", message="(Datasum|Checksum) verification failed", category=AstropyUserWarning)
+        hdus = fits.open(content, memmap=False, checksum=verify, lazy_load_hdus=False)
+    changed = []
+    for warning in caught:
+        text = str(warning.message)
+        if found := _CHANGED.match(text):
+            changed.append(found[1])
+        elif not text.startswith("Checksum verification failed"):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if changed:
+        warnings.warn(
+            f"{path}: the data of HDU {', '.join(changed)} are not those that its DATASUM was made of; they are read "
+            "as they are",
+            GammaxWarning,
+            stacklevel=2,
+        )
+    return hdus
 
 
 class _Unpacked(io.BytesIO):
@@ -243,16 +275,37 @@ def dump_meta(meta: dict[str, Any], **where: Any) -> str:
 
 
 def write_fits(hdus: fits.HDUList, path: str | Path, overwrite: bool = False) -> Path:
-    """Write with checksums, atomically: a reader sees the whole old file or the whole new one.
+    """Write with checksums, packed where the name ends in ``.gz``; the same content gives the same bytes.
+
+    Atomic: a reader sees the whole old file or the whole new one.
 
     Raises
     ------
     FileFormatError : the file exists and `overwrite` is false. ResourceError : the disk refuses. SchemaError : the
     content is none that FITS can hold.
     """
+
+    def write(stream: BinaryIO) -> None:
+        if Path(path).suffix != ".gz":
+            return _write_undated(hdus, stream)
+        with gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as packed:
+            return _write_undated(hdus, packed)
+
     try:
-        return replace_file(path, lambda stream: hdus.writeto(stream, checksum=True), overwrite)
+        return replace_file(path, write, overwrite)
     except (GammaxError, GammaxWarning):
         raise
     except Exception as error:
         raise SchemaError("GX-FITS-014", f"cannot be written as FITS: {error}", file=path) from error
+
+
+def _write_undated(hdus: fits.HDUList, stream: Any) -> None:
+    """Write with checksums, but without the time of day that astropy puts into the comments of their cards."""
+    content = io.BytesIO()
+    hdus.writeto(content)
+    content.seek(0)
+    with fits.open(content, memmap=False, disable_image_compression=True) as written:
+        for hdu in written:
+            hdu.add_datasum("of the data")
+            hdu.add_checksum("of header and data", override_datasum=True)
+        written.writeto(stream)

@@ -211,3 +211,24 @@ def test_damaged_region_tables():
         read(lambda hdu: fits.BinTableHDU.from_columns(hdu.columns[1:], header=hdu.header))
     with pytest.raises(SchemaError, match="GX-FITS-004"):
         RegionGeom.from_hdulist(fits.HDUList([fits.PrimaryHDU()]))
+
+
+def test_solid_angle():
+    # caps on the sphere: 2 pi (1 - cos r); a rectangle in the tangential plane: 0.2 deg x 0.4 deg
+    circle = RegionGeom.create("icrs;circle(83.63, 22.01, 2)")
+    assert circle.solid_angle().to_value("sr") == pytest.approx(2 * np.pi * (1 - np.cos(np.deg2rad(2))), rel=1e-12)
+    ring = RegionGeom.create("icrs;annulus(83.63, 22.01, 1, 2)").solid_angle().to_value("sr")
+    expected = 2 * np.pi * (np.cos(np.deg2rad(1)) - np.cos(np.deg2rad(2)))
+    assert ring == pytest.approx(expected, rel=1e-12)
+    box = RegionGeom.create("galactic;box(0, 60, 0.2, 0.4, 30)").solid_angle().to_value("sr")
+    assert box == pytest.approx(0.08 * np.deg2rad(1) ** 2, rel=1e-5)
+    assert RegionGeom.create("icrs;point(83.63, 22.01)").solid_angle().value == 0
+    with pytest.raises(GeometryError, match="no solid angle"):
+        RegionGeom(None).solid_angle()
+
+
+def test_solid_angle_of_a_union_counts_what_is_shared_once():
+    # two circles of radius 1 at distance 1: a lens of 2 acos(1/2) - sqrt(3)/2 is shared
+    union = RegionGeom.create("icrs;circle(83.63, 0, 1)\nicrs;circle(84.63, 0, 1)").solid_angle().to_value("deg2")
+    lens = 2 * np.arccos(0.5) - np.sqrt(3) / 2
+    assert union == pytest.approx(2 * np.pi - lens, rel=1e-3)

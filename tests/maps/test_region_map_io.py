@@ -170,7 +170,7 @@ def damage(hdus, case):
         ("no bands", SchemaError, "GX-FITS-004"),
         ("no axcols", SchemaError, "GX-FITS-009"),
         ("no band column", SchemaError, "GX-FITS-005"),
-        ("time", SchemaError, "GX-MAPS-070"),
+        ("time", SchemaError, "GX-FITS-009"),
         ("deg", UnitError, "GX-MAPS-071"),
         ("", UnitError, "GX-MAPS-071"),
         ("meta {livetime", SchemaError, "GX-FITS-012"),

@@ -4,6 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 from numpy.testing import assert_allclose, assert_array_equal
 from regions import CircleSkyRegion, PixCoord, PointSkyRegion
 
@@ -125,3 +126,20 @@ def test_other_shapes_come_back():
     box = RegionGeom.create("icrs;box(83.63,22.01,1.0,0.4,20)").region
     back = region_to_sky(region_to_pixel(box, geom.wcs), geom.wcs)
     assert_allclose([back.width.to_value("deg"), back.height.to_value("deg")], [1.0, 0.4], rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", ["circle(83.1,22.7,0.33)", "annulus(83.1,22.7,0.3,0.6)"])
+def test_tables_hold_sizes_with_the_same_scale(shape):
+    # 0.9 deg from the middle of a tangential image, where versions of `regions` differ by 1e-5 and more
+    image = WcsGeom.create(**GEOM)
+    geom = RegionGeom.create(f"icrs;{shape}", wcs=image.wcs)
+    table = geom.to_region_hdu()
+    pixels = region_to_pixel(geom.region, image.wcs)
+    inner = pixels.radius if shape.startswith("circle") else [pixels.inner_radius, pixels.outer_radius]
+    assert_allclose(np.ravel(table.data["R"])[: np.size(inner)], inner, rtol=1e-12)
+    back = RegionGeom.from_hdulist(fits.HDUList([fits.PrimaryHDU(), table]))
+    names = ["radius"] if shape.startswith("circle") else ["inner_radius", "outer_radius"]
+    for name in names:
+        assert getattr(back.region, name).to_value("deg") == pytest.approx(
+            getattr(geom.region, name).to_value("deg"), rel=1e-10
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gammax.errors import GeometryError, SchemaError, did_you_mean
@@ -21,8 +21,8 @@ class MapAxes(tuple):
 
     __slots__ = ()
 
-    def __new__(cls, axes: MapAxis | Iterable[MapAxis] = ()) -> MapAxes:
-        axes = (axes,) if isinstance(axes, MapAxis) else tuple(axes)
+    def __new__(cls, axes: Any = ()) -> MapAxes:
+        axes = (axes,) if hasattr(axes, "nbin") else tuple(axes)
         names = [axis.name for axis in axes]
         if len(set(names)) < len(names):
             raise GeometryError("GX-MAPS-020", "two axes have the same name", found=", ".join(names))
@@ -64,6 +64,17 @@ class MapAxes(tuple):
         k = self.position(axis.name if name is None else name)
         return MapAxes((*self[:k], axis, *self[k + 1 :]))
 
+    def drop(self, name: str) -> MapAxes:
+        """Axes without one of them."""
+        k = self.position(name)
+        return MapAxes((*self[:k], *self[k + 1 :]))
+
+    def rename(self, names: Mapping[str, str]) -> MapAxes:
+        """Axes with some of them renamed, ``{"energy": "energy_true"}``."""
+        for name in names:
+            self.position(name)
+        return MapAxes(axis.rename(names.get(axis.name, axis.name)) for axis in self)
+
     def squash(self, name: str) -> MapAxes:
         """Axes with one of them reduced to a single bin."""
         return self.replace(self[name].squash())
@@ -84,6 +95,8 @@ class MapAxes(tuple):
         if self.names != other.names:
             return f"axes {', '.join(self.names)} against {', '.join(other.names)}"
         for mine, theirs in zip(self, other, strict=True):
+            if type(mine) is not type(theirs):
+                return f"axis {mine.name!r}, a {type(mine).__name__} against a {type(theirs).__name__}"
             if difference := mine.difference(theirs, rtol):
                 return f"axis {mine.name!r}, {difference}"
         return ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import astropy.units as u
@@ -137,6 +138,24 @@ class MapAxis:
         _require_energy(axis)
         return axis
 
+    @classmethod
+    def from_stack(cls, axes: Sequence[MapAxis]) -> MapAxis:
+        """Axis of the bins of several, which must adjoin.
+
+        Raises
+        ------
+        GeometryError : the bins of one axis do not begin where those of the one before end.
+        """
+        first = axes[0]
+        edges = [axis.edges_value(first.unit) for axis in axes]
+        for before, after in pairwise(edges):
+            if not np.isclose(before[-1], after[0], rtol=EDGE_RTOL, atol=0):
+                raise GeometryError(
+                    "GX-MAPS-018", f"axes {first.name!r} do not adjoin", found=f"{after[0]:.9g}", expected=before[-1]
+                )
+        nodes = np.concatenate([edges[0], *(after[1:] for after in edges[1:])])
+        return cls(nodes, first.name, first.interp, first.unit)
+
     @property
     def nbin(self) -> int:
         """Number of bins."""
@@ -265,6 +284,39 @@ class MapAxis:
                 expected=f"a multiple of {factor}",
             )
         return replace(self, nodes=self._edges()[::factor], node_type="edges")
+
+    def upsample(self, factor: int) -> MapAxis:
+        """Axis with every bin cut into `factor` equal ones in the scale of `interp`; the edges there are stay.
+
+        Raises
+        ------
+        GeometryError : `factor` is no positive whole number.
+        """
+        if factor < 1 or factor != int(factor):
+            raise GeometryError(
+                "GX-MAPS-016", f"cannot upsample axis {self.name!r}", found=factor, expected="1, 2, ..."
+            )
+        edges = self._pix_to_value(np.arange(self.nbin * factor + 1) / factor - 0.5)
+        edges[:: int(factor)] = self._edges()
+        return replace(self, nodes=edges, node_type="edges")
+
+    def nearest_edges(self, edges: Any) -> np.ndarray:
+        """Numbers of the edges (0 to nbin) nearest to some coordinates in the scale of `interp`, each once."""
+        # outside the domain of the scale is below it
+        pix = np.clip(np.nan_to_num(self.coord_to_pix(edges), nan=-0.5), -0.5, self.nbin - 0.5)
+        return np.unique(np.round(pix + 0.5).astype(int))
+
+    def resample(self, axis: MapAxis) -> MapAxis:
+        """Axis with its bins grouped into those of a coarser one, whose edges move to the nearest edge there is.
+
+        Raises
+        ------
+        GeometryError : the coarser axis leaves no bin. UnitError : it has another unit.
+        """
+        idx = self.nearest_edges(axis.edges)
+        if len(idx) < 2:
+            raise GeometryError("GX-MAPS-017", f"axis {self.name!r} has no bin left", found=axis, expected=self)
+        return replace(self, nodes=self._edges()[idx], node_type="edges")
 
     def rename(self, name: str) -> MapAxis:
         """Axis under another name."""

@@ -56,8 +56,10 @@ def read_map(hdus: fits.HDUList, hdu: str) -> tuple[RegionGeom, np.ndarray, str,
     has_region = f"{name}_REGION" in hdus
     geom = RegionGeom.from_hdulist(hdus, f"{name}_REGION", axes) if has_region else RegionGeom(None, axes)
     shape = geom.data_shape
-    # lengths of 1 come and go with TDIM; longer ones must agree in order
-    if [n for n in data.shape if n > 1] != [n for n in shape if n > 1]:
+    # lengths of 1 come and go with TDIM; longer ones must agree in order. The Fermi-LAT cubes of Gammapy's data have
+    # one row for each bin of all axes, as the bands table has
+    one_per_row = data.size == len(data) == np.prod(shape)
+    if not one_per_row and [n for n in data.shape if n > 1] != [n for n in shape if n > 1]:
         raise GeometryError(
             "GX-MAPS-080",
             "data and bands table have different shapes",

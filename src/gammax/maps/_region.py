@@ -111,8 +111,7 @@ def _points(part: SkyRegion) -> SkyCoord:
 def create_wcs(region: SkyRegion, bin_deg: float = WCS_BIN_DEG) -> WCS:
     """Tangential projection centred on a region and just large enough for it; its size is its ``pixel_shape``."""
     center = region_center(region)
-    center = center if center.frame.name in _CTYPES else center.icrs
-    fine = _tangential(center, bin_deg / _FINE, 1)
+    fine = tangential(center, bin_deg / _FINE, 1)
     try:
         half = max(_half_extent(part, fine) for part in parts_of(region)) / _FINE
     except ValueError as error:
@@ -122,10 +121,12 @@ def create_wcs(region: SkyRegion, bin_deg: float = WCS_BIN_DEG) -> WCS:
             found=repr(region),
             do="pass the wcs to use",
         ) from error
-    return _tangential(center, bin_deg, max(1, 2 * math.ceil(half - 1e-6)))
+    return tangential(center, bin_deg, max(1, 2 * math.ceil(half - 1e-6)))
 
 
-def _tangential(center: SkyCoord, bin_deg: float, npix: int) -> WCS:
+def tangential(center: Any, bin_deg: float, npix: int) -> WCS:
+    """Tangential projection of square pixels with `center`, in the middle; in ICRS where its frame is no usual one."""
+    center = center if center.frame.name in _CTYPES else center.icrs
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = _CTYPES[center.frame.name]
     wcs.wcs.crval = _lonlat(center)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
@@ -17,6 +18,7 @@ from gammax.errors import DataValueError, GeometryError
 from gammax.maps._axes import MapAxes
 from gammax.maps._axis import EDGE_RTOL, MapAxis
 from gammax.maps._region import create_wcs, parse_region, parts_of, region_center
+from gammax.maps._region_solid_angle import region_solid_angle
 from gammax.maps._region_table import read_region_hdu, region_hdu
 from gammax.maps._wcs_projection import sky_to_pix
 from gammax.maps._wcs_region import contains_pix
@@ -110,6 +112,17 @@ class RegionGeom:
         if self.region is None:
             raise GeometryError("GX-MAPS-037", "the geometry has no region, so nothing is inside or outside")
         return contains_pix(self.region, self.wcs, *sky_to_pix(self.wcs, coords))
+
+    def solid_angle(self) -> u.Quantity:
+        """Solid angle of the region [sr]; of circles and annuli on the sphere, of other shapes to 1e-3, of points 0.
+
+        Raises
+        ------
+        GeometryError : there is no region.
+        """
+        if self.region is None:
+            raise GeometryError("GX-MAPS-038", "the geometry has no region, so no solid angle")
+        return u.Quantity(region_solid_angle(self.region), "sr")
 
     def replace_axes(self, axes: Iterable[MapAxis]) -> RegionGeom:
         """Same region, other axes."""

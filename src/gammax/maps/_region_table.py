@@ -20,6 +20,7 @@ from regions import Regions, SkyRegion
 from gammax.errors import FileFormatError, GeometryError, SchemaError
 from gammax.maps._columns import column_units
 from gammax.maps._region import parts_of, union_of
+from gammax.maps._wcs_region import region_to_pixel, region_to_sky
 
 _UNITS = {"X": u.pix, "Y": u.pix, "R": u.pix, "ROTANG": u.deg}
 
@@ -31,7 +32,9 @@ def region_hdu(region: SkyRegion, wcs: WCS, name: str) -> fits.BinTableHDU:
     ------
     GeometryError : a shape that FITS region tables do not know, or a part that the projection does not reach.
     """
-    pixel_regions = [part.to_pixel(wcs) for part in parts_of(region)]
+    pixel_regions = [region_to_pixel(part, wcs) for part in parts_of(region)]
+    if any(part is None for part in pixel_regions):
+        raise GeometryError("GX-MAPS-061", "the region lies outside its projection", hdu=name, do="pass another wcs")
     with warnings.catch_warnings():
         # regions warns and leaves a shape out; a file without it would be wrong
         warnings.simplefilter("error")
@@ -39,8 +42,6 @@ def region_hdu(region: SkyRegion, wcs: WCS, name: str) -> fits.BinTableHDU:
             table = Regions(pixel_regions).serialize(format="fits")
         except Warning as error:
             raise GeometryError("GX-MAPS-060", f"the region cannot be written: {error}", hdu=name) from error
-    if not all(np.all(np.isfinite(table[column].value)) for column in ("X", "Y")):
-        raise GeometryError("GX-MAPS-061", "the region lies outside its projection", hdu=name, do="pass another wcs")
     hdu = fits.table_to_hdu(table)
     hdu.name = name
     hdu.header.update(wcs.to_header())
@@ -81,7 +82,7 @@ def _sky_regions(columns: tuple[tuple[str, tuple], ...], projection: str) -> tup
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         wcs = WCS(fits.Header.fromstring(projection))
-        return tuple(part.to_sky(wcs) for part in Regions.parse(table, format="fits"))
+        return tuple(region_to_sky(part, wcs) for part in Regions.parse(table, format="fits"))
 
 
 def _hashable(rows: list) -> tuple:

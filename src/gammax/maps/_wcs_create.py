@@ -17,11 +17,11 @@ from gammax.units import to_value
 def create_geom(npix: Any, binsz: Any, proj: str, frame: str, skydir: Any, width: Any) -> tuple[WCS, tuple[int, int]]:
     """Projection and number of pixels; parameters and errors as `WcsGeom.create`."""
     check_projection(proj, frame)
-    sizes = _angles(binsz, "binsz")
+    sizes = angles(binsz, "binsz")
     if npix is not None:
-        shape = _whole_numbers(npix)
+        shape = whole_numbers(npix, "npix", 1)
     else:
-        shape = _counts(np.array([360.0, 180.0]) if width is None else _angles(width, "width"), sizes)
+        shape = _counts(np.array([360.0, 180.0]) if width is None else angles(width, "width"), sizes)
     return create_projection(proj, frame, _position(skydir, frame), sizes, shape), shape
 
 
@@ -34,7 +34,7 @@ def _pair(value: Any, name: str) -> tuple[Any, Any]:
     return values
 
 
-def _angles(value: Any, name: str) -> np.ndarray:
+def angles(value: Any, name: str) -> np.ndarray:
     """Two positive angles [deg]; bare numbers are degrees."""
     angles = np.array([_degrees(item, name) for item in _pair(value, name)])
     if not np.all(np.isfinite(angles) & (angles > 0)):
@@ -47,10 +47,12 @@ def _degrees(value: Any, name: str) -> float:
     return float(value) if bare else float(to_value(value, "deg", name))
 
 
-def _whole_numbers(npix: Any) -> tuple[int, int]:
-    values = _pair(npix, "npix")
-    if not all(float(value).is_integer() and value >= 1 for value in values):
-        raise GeometryError("GX-MAPS-109", "npix is not a positive whole number", found=npix)
+def whole_numbers(number: Any, name: str, least: int) -> tuple[int, int]:
+    """Two whole numbers, from one or two, of at least `least`."""
+    values = _pair(number, name)
+    if not all(float(value).is_integer() and value >= least for value in values):
+        word = "positive " if least else ""
+        raise GeometryError("GX-MAPS-109", f"{name} is not a {word}whole number", found=number)
     return int(values[0]), int(values[1])
 
 

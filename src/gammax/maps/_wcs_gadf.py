@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
 
-from gammax._fits import file_of, get_hdu, read_meta, write_fits
-from gammax._paths import replace_file
+from gammax._fits import file_of, get_hdu, read_meta
 from gammax.errors import DataValueError, GeometryError, SchemaError
 from gammax.maps._axes import MapAxes
 from gammax.maps._bands import axis_cards, bands_hdu, read_bands
 from gammax.maps._gadf import _plain
+from gammax.maps._map_data import frozen
+from gammax.maps._wcs_formats import (
+    FERMI_BANDS,
+    energies_hdu,
+    fermi_unit,
+    is_sparse,
+    read_fermi_axis,
+    sparse_data,
+    sparse_hdu,
+    sparse_shape,
+)
 from gammax.maps._wcs_geom import WcsGeom
+from gammax.maps._wcs_projection import read_projection
 from gammax.units import unit_string
 
 
-def image_hdus(geom: WcsGeom, data: np.ndarray, unit: str, meta: dict[str, Any], hdu: str) -> list[Any]:
-    """Image HDU (masks as 64-bit integers) and, where there are axes, its bands table."""
-    name = hdu.upper()
+def image_hdus(
+    geom: WcsGeom, data: np.ndarray, unit: str, meta: dict[str, Any], hdu: str, hdu_bands: str, sparse: bool
+) -> list[Any]:
+    """Image HDU (masks as 64-bit integers), or a table of its pixels, and where there are axes their bands table."""
     header = geom.to_header()
     header.update(axis_cards(geom.axes))
     header["WCSSHAPE"] = "({})".format(",".join(str(n) for n in reversed(geom.data_shape)))
     if geom.axes:
-        header["BANDSHDU"] = f"{name}_BANDS"
+        header["BANDSHDU"] = hdu_bands
     header["META"] = json.dumps(meta, default=_plain)
     header["BUNIT"] = unit
     array = data.astype(np.int64) if data.dtype == bool else data
-    image = fits.PrimaryHDU(array, header) if name == "PRIMARY" else fits.ImageHDU(array, header, name=name)
-    return [image, bands_hdu(geom.axes, f"{name}_BANDS")] if geom.axes else [image]
+    if sparse:
+        image = sparse_hdu(array, header, hdu)
+    else:
+        image = fits.PrimaryHDU(array, header) if hdu == "PRIMARY" else fits.ImageHDU(array, header, name=hdu)
+    if not geom.axes:
+        return [image]
+    return [image, energies_hdu(geom.axes[0]) if hdu_bands == "ENERGIES" else bands_hdu(geom.axes, hdu_bands)]
 
 
 def read_image(
@@ -42,56 +57,65 @@ def read_image(
     file = file_of(hdus)
     image = _find_image(hdus, hdu, file)
     unit = unit_string(str(image.header.get("BUNIT", "")).strip())
-    data = _read_data(image, unit, mask, file)
-    geom = WcsGeom.from_header(image.header, _read_axes(hdus, image, file), file=file, hdu=image.name)
-    if data.shape != geom.data_shape:
+    if image.is_image:
+        npix, n_axes = (image.header["NAXIS1"], image.header["NAXIS2"]), image.header["NAXIS"] - 2
+    else:
+        npix, n_axes = sparse_shape(image, file)
+    bands = _find_bands(hdus, image) if n_axes else None
+    axes = MapAxes() if bands is None else _read_axes(bands, file)
+    if bands is not None and bands.name == "ENERGIES" and not unit:
+        unit = unit_string(fermi_unit(hdus))
+    geom = WcsGeom(read_projection(image.header, file, image.name), npix, axes)
+    array = np.asarray(image.data) if image.is_image else sparse_data(image, geom.data_shape, file)
+    if array.shape != geom.data_shape:
         raise GeometryError(
             "GX-MAPS-140",
             "image and bands table have different shapes",
             file=file,
             hdu=image.name,
-            found=data.shape,
+            found=array.shape,
             expected=geom.data_shape,
         )
-    return geom, data, unit, read_meta(image, file)
+    return geom, _read_data(image, array, unit, mask, file), unit, read_meta(image, file)
+
+
+def is_map(hdu: Any) -> bool:
+    """Whether an HDU is an image of the sky, whole or sparse."""
+    return hdu.header["NAXIS"] >= 2 if hdu.is_image else is_sparse(hdu)
 
 
 def _find_image(hdus: fits.HDUList, name: str | None, file: str | None) -> Any:
     if name is not None:
         image = get_hdu(hdus, name.upper())
-        if image.is_image and image.header["NAXIS"] >= 2:
+        if is_map(image):
             return image
         raise SchemaError("GX-MAPS-141", f"HDU {name} is not an image", file=file, hdu=name)
     for image in hdus:
-        if image.is_image and image.header["NAXIS"] >= 2:
+        if is_map(image):
             return image
     raise SchemaError(
         "GX-MAPS-142", "the file holds no image", file=file, found=", ".join(hdu.name or "(unnamed)" for hdu in hdus)
     )
 
 
-def _read_axes(hdus: fits.HDUList, image: Any, file: str | None) -> MapAxes:
-    if image.header["NAXIS"] == 2:
-        return MapAxes()
-    return read_bands(get_hdu(hdus, str(image.header.get("BANDSHDU", f"{image.name}_BANDS")).strip()), file)
+def _find_bands(hdus: fits.HDUList, image: Any) -> Any:
+    own = f"{image.name}_BANDS"
+    usual = own if own in hdus else next((name for name in FERMI_BANDS if name in hdus), own)
+    return get_hdu(hdus, str(image.header.get("BANDSHDU", usual)).strip())
 
 
-def _read_data(image: Any, unit: str, mask: bool | None, file: str | None) -> np.ndarray:
-    data = np.asarray(image.data)
-    binary = data.dtype.kind in "iu" and not unit and bool(np.all((data == 0) | (data == 1)))
-    if mask and not (binary or np.all((data == 0) | (data == 1))):
-        raise DataValueError("GX-MAPS-143", "the image is no mask", file=file, hdu=image.name, expected="0 and 1 alone")
-    as_mask = binary and data.dtype.itemsize == 8 if mask is None else mask
-    return data.astype(bool if as_mask else np.float64)
+def _read_axes(bands: Any, file: str | None) -> MapAxes:
+    return MapAxes(read_fermi_axis(bands, file)) if bands.name in FERMI_BANDS else read_bands(bands, file)
 
 
-def write_images(hdus: fits.HDUList, path: str | Path, overwrite: bool) -> Path:
-    """Write as `write_fits`, packed where the name ends in ``.gz``."""
-    if Path(path).suffix != ".gz":
-        return write_fits(hdus, path, overwrite)
-
-    def pack(stream: Any) -> None:
-        with gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as packed:
-            hdus.writeto(packed, checksum=True)
-
-    return replace_file(path, pack, overwrite)
+def _read_data(image: Any, array: np.ndarray, unit: str, mask: bool | None, file: str | None) -> np.ndarray:
+    integers = array.dtype.kind in "iu" and array.dtype.itemsize == 8 and not unit
+    if mask or (mask is None and integers):
+        binary = bool(np.all((array == 0) | (array == 1)))
+        if mask and not binary:
+            raise DataValueError(
+                "GX-MAPS-143", "the image is no mask", file=file, hdu=image.name, expected="0 and 1 alone"
+            )
+        if binary:
+            return frozen(array.astype(bool))
+    return frozen(array.astype(np.float64))

@@ -16,20 +16,25 @@ from astropy.wcs import WCS
 from gammax.errors import GeometryError, SchemaError, did_you_mean
 from gammax.maps._axes import MapAxes
 from gammax.maps._axis import EDGE_RTOL, MapAxis
+from gammax.maps._geom_axes import GeomAxes
 from gammax.maps._region import parse_region
+from gammax.maps._region_geom import RegionGeom
 from gammax.maps._solid_angle import solid_angle
-from gammax.maps._wcs_create import create_geom
+from gammax.maps._wcs_create import angles, create_geom
+from gammax.maps._wcs_cutout import PIX_ATOL, odd_up
+from gammax.maps._wcs_plot import plot_region
 from gammax.maps._wcs_projection import celestial_frame, pix_to_lonlat, projection_cards, read_projection, sky_to_pix
 from gammax.maps._wcs_region import image_mask
+from gammax.maps._wcs_shape import WcsShapes
 
 if TYPE_CHECKING:
-    from gammax.maps._wcs_map import WcsNDMap
+    from matplotlib.axes import Axes
 
-PIX_ATOL = 1e-6  # pixels by which two images may differ and be the same
+    from gammax.maps._wcs_map import WcsNDMap
 
 
 @dataclass(frozen=True, eq=False)
-class WcsGeom:
+class WcsGeom(GeomAxes, WcsShapes):
     """Image of the sky with axes.
 
     Positions are a SkyCoord, or where the axes matter too a mapping ``{"skycoord": SkyCoord, "energy": Quantity}``.
@@ -121,11 +126,6 @@ class WcsGeom:
     def image_shape(self) -> tuple[int, int]:
         """Number of pixels in latitude and longitude."""
         return self.npix[1], self.npix[0]
-
-    @property
-    def is_image(self) -> bool:
-        """Whether there are no axes."""
-        return not self.axes
 
     @property
     def proj(self) -> str:
@@ -226,7 +226,18 @@ class WcsGeom:
 
     def solid_angle(self) -> u.Quantity:
         """Solid angle of the pixels [sr], shape (ny, nx); NaN where a corner is off the sky."""
-        return u.Quantity(solid_angle(self.wcs, self.npix), "sr")
+        return u.Quantity(self._solid_angle, "sr")
+
+    @cached_property
+    def _solid_angle(self) -> np.ndarray:
+        return solid_angle(self.wcs, self.npix)
+
+    def bin_volume(self) -> u.Quantity:
+        """Solid angle of the pixels times the widths of the bins of all axes, shape ``data_shape``."""
+        volume = self.solid_angle()
+        for axis in self.axes:
+            volume = volume * axis.bin_width.reshape(self.axis_shape(axis.name))
+        return volume
 
     def region_mask(self, regions: Any, inside: bool = True) -> WcsNDMap:
         """Mask of the pixels with their centre inside any of some regions (outside all with `inside` false).
@@ -248,21 +259,46 @@ class WcsGeom:
         mask = np.zeros(self.image_shape, bool) if region is None else image_mask(region, self.wcs, self.npix)
         return WcsNDMap(self, np.broadcast_to(mask == inside, self.data_shape))
 
-    def to_image(self) -> WcsGeom:
-        """Same image without axes."""
-        return replace(self, axes=MapAxes())
+    def region_weights(self, regions: Any, oversampling_factor: int = 10) -> WcsNDMap:
+        """Part of each pixel that lies inside some regions, from `oversampling_factor` points each way."""
+        fine = self.to_image().upsample(oversampling_factor).region_mask(regions)
+        weights = fine.replace(data=fine.data.astype(float)).downsample(oversampling_factor, preserve_counts=False)
+        return weights.replace(geom=self, data=np.broadcast_to(weights.data, self.data_shape))
 
-    def to_cube(self, axes: MapAxis | Iterable[MapAxis]) -> WcsGeom:
-        """Same image with `axes` added behind those there are."""
-        return replace(self, axes=MapAxes((*self.axes, *MapAxes(axes))))
+    def energy_mask(self, energy_min: Any = None, energy_max: Any = None, round_to_edge: bool = False) -> WcsNDMap:
+        """Mask of the energy bins that lie wholly inside a range; parameters and errors as `RegionGeom.energy_mask`."""
+        from gammax.maps._wcs_map import WcsNDMap
 
-    def squash(self, axis_name: str) -> WcsGeom:
-        """Geometry with one axis reduced to a single bin."""
-        return replace(self, axes=self.axes.squash(axis_name))
+        bins = RegionGeom(None, self.axes).energy_mask(energy_min, energy_max, round_to_edge)
+        return WcsNDMap(self, np.broadcast_to(bins.data, self.data_shape))
 
-    def slice_by_idx(self, slices: Mapping[str, slice]) -> WcsGeom:
-        """Geometry with some axes cut to a range of bins."""
-        return replace(self, axes=self.axes.slice_by_idx(slices))
+    def boundary_mask(self, width: Any) -> WcsNDMap:
+        """Mask of the pixels further than `width`, one or (longitude, latitude), from the border of the image."""
+        from gammax.maps._wcs_map import WcsNDMap
+
+        mask = np.zeros(self.image_shape, bool)
+        nx, ny = odd_up(2 * angles(width, "width") / self.pixel_scales.to_value("deg")) // 2
+        mask[ny : self.npix[1] - ny, nx : self.npix[0] - nx] = True
+        return WcsNDMap(self, np.broadcast_to(mask, self.data_shape))
+
+    def replace_axes(self, axes: Iterable[MapAxis]) -> WcsGeom:
+        """Same image, other axes."""
+        return replace(self, axes=MapAxes(axes))
+
+    def replace_image(self, wcs: WCS, npix: tuple[int, int]) -> WcsGeom:
+        """Same axes, another image."""
+        return replace(self, wcs=wcs, npix=npix)
+
+    def plot_region(self, region: Any, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """Outlines of a region, or of the parts of a union, on axes with sky coordinates; points as markers.
+
+        Parameters
+        ----------
+        region : `regions` sky region, DS9 string, list of regions.
+        ax : WCSAxes; those of a new figure of this image by default.
+        kwargs : of the outline, a matplotlib patch.
+        """
+        return plot_region(self, region, ax, **kwargs)
 
     def is_allclose(self, other: WcsGeom, rtol: float = EDGE_RTOL, atol_pix: float = PIX_ATOL) -> bool:
         """Whether axes agree (relative `rtol`) and pixels lie on the same sky (within `atol_pix` pixels)."""
@@ -276,6 +312,8 @@ class WcsGeom:
             mine, theirs = getattr(self, word), getattr(other, word)
             if mine != theirs:
                 return f"{word} {mine} against {theirs}"
+        if self.wcs.wcs.compare(other.wcs.wcs):
+            return ""
         x, y = np.meshgrid(*(np.linspace(-0.25, n - 0.75, 7) for n in self.npix))
         sky = self._skycoord(x, y)
         on_sky = np.isfinite(sky.spherical.lon.deg)

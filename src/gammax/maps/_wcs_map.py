@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import SkyCoord
 from astropy.io import fits
 
-from gammax._fits import open_fits
+from gammax._fits import open_fits, write_fits
 from gammax.errors import DataValueError, GeometryError, UnitError
+from gammax.maps._map_axes import MapAlongAxes
+from gammax.maps._map_data import as_data
 from gammax.maps._map_operators import MapOperators
-from gammax.maps._wcs_gadf import image_hdus, read_image, write_images
+from gammax.maps._wcs_filter import WcsFilters
+from gammax.maps._wcs_formats import fermi_bands
+from gammax.maps._wcs_gadf import image_hdus, read_image
 from gammax.maps._wcs_geom import WcsGeom
-from gammax.maps._wcs_plot import plot_image
+from gammax.maps._wcs_plot import plot_image, plot_images, plot_mask
+from gammax.maps._wcs_resample import WcsResampling
+from gammax.maps._wcs_spectrum import WcsToRegion
+from gammax.maps._wcs_values import WcsValues
 from gammax.units import parse_unit, same_dimension, unit_string
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
-class WcsNDMap(MapOperators):
+class WcsNDMap(MapOperators, MapAlongAxes, WcsValues, WcsResampling, WcsFilters, WcsToRegion):
     """Map over the pixels of a projection, and over axes.
 
     Maps of one geometry are added, subtracted, multiplied, divided and compared with each other, with numbers and
@@ -49,7 +55,7 @@ class WcsNDMap(MapOperators):
     meta: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
-        object.__setattr__(self, "data", _as_data(self.data, self.geom.data_shape))
+        object.__setattr__(self, "data", as_data(self.data, self.geom.data_shape))
         object.__setattr__(self, "unit", unit_string(self.unit))
         object.__setattr__(self, "meta", dict(self.meta or {}))
 
@@ -94,49 +100,6 @@ class WcsNDMap(MapOperators):
         """Map in another unit."""
         return replace(self, data=self.values(unit), unit=unit)
 
-    def get_by_coord(self, coords: SkyCoord | Mapping[str, Any]) -> np.ndarray:
-        """Values of the bins that hold some positions; outside NaN, or False for a mask.
-
-        Parameters
-        ----------
-        coords : SkyCoord for an image; mapping with "skycoord" and all axes for a cube.
-
-        Raises
-        ------
-        SchemaError : a coordinate is missing.
-        """
-        if isinstance(coords, SkyCoord):
-            coords = {"skycoord": coords}
-        idx = np.broadcast_arrays(*self.geom.coord_to_idx(coords))
-        inside = np.logical_and.reduce([k >= 0 for k in idx])
-        values = self.data[tuple(np.where(inside, k, 0) for k in reversed(idx))]
-        return values & inside if self.is_mask else np.where(inside, values, np.nan)
-
-    def slice_by_idx(self, slices: Mapping[str, slice]) -> WcsNDMap:
-        """Map cut to a range of bins along some axes, ``{"energy": slice(2, 8)}``."""
-        geom = self.geom.slice_by_idx(slices)
-        index = [slice(None)] * self.data.ndim
-        for name, idx in slices.items():
-            index[self.geom.axes.array_position(name)] = idx
-        return replace(self, geom=geom, data=self.data[tuple(index)])
-
-    def sum_over_axes(self, axes_names: Iterable[str] | None = None, keepdims: bool = True) -> WcsNDMap:
-        """Sum over some axes (all by default), each reduced to one bin or, without `keepdims`, all left out.
-
-        For a mask: whether any bin is set.
-
-        Raises
-        ------
-        GeometryError : without `keepdims`, an axis of more than one bin is left.
-        """
-        geom, data = self.geom, self.data
-        for name in geom.axes.names if axes_names is None else axes_names:
-            geom = geom.squash(name)
-            axis = geom.axes.array_position(name)
-            data = data.any(axis=axis, keepdims=True) if self.is_mask else data.sum(axis=axis, keepdims=True)
-        summed = replace(self, geom=geom, data=data)
-        return summed if keepdims else summed.to_image()
-
     def to_image(self) -> WcsNDMap:
         """Image of a cube that has one bin along every axis.
 
@@ -160,14 +123,34 @@ class WcsNDMap(MapOperators):
             return False
         return np.allclose(other.values(self.unit), self.data, rtol=rtol, atol=atol, equal_nan=True)
 
-    def to_hdulist(self, hdu: str = "PRIMARY") -> fits.HDUList:
-        """gadf HDUs: the image `hdu` (behind an empty primary one unless it is that) and, with axes, its ``_BANDS``."""
-        hdus = image_hdus(self.geom, self.data, self.unit, self.meta, hdu)
+    def to_hdulist(
+        self, hdu: str = "PRIMARY", sparse: bool = False, format: str = "gadf", hdu_bands: str | None = None
+    ) -> fits.HDUList:
+        """HDUs: the image `hdu` (behind an empty primary one unless it is that) and, with axes, a table of them.
+
+        Parameters
+        ----------
+        sparse : a table of the pixels that are not zero in place of the image (``SKYMAP`` if `hdu` is the primary one).
+        format : "gadf"; "fgst-ccube" or "fgst-template" for a cube over energies, with bins or nodes of them.
+        hdu_bands : name of the table of axes in gadf, ``<hdu>_BANDS`` by default.
+
+        Raises
+        ------
+        SchemaError : unknown format. GeometryError : axes that the format does not know.
+        UnitError : a template without one.
+        """
+        name = "SKYMAP" if sparse and hdu.upper() == "PRIMARY" else hdu.upper()
+        bands = fermi_bands(format, self.geom.axes, self.unit) or (hdu_bands or f"{name}_BANDS").upper()
+        hdus = image_hdus(self.geom, self.data, self.unit, self.meta, name, bands, sparse)
         return fits.HDUList(hdus if isinstance(hdus[0], fits.PrimaryHDU) else [fits.PrimaryHDU(), *hdus])
 
     @classmethod
     def from_hdulist(cls, hdus: fits.HDUList, hdu: str | None = None, mask: bool | None = None) -> WcsNDMap:
-        """Map from the gadf HDU `hdu` (the first image where none is named) and its bands table.
+        """Map from the HDU `hdu` (the first image where none is named), whole or sparse, and the table of its axes.
+
+        That is the one that its header names, ``<hdu>_BANDS``, or as in Fermi-LAT files ``EBOUNDS`` (bins of energy)
+        or ``ENERGIES`` (nodes of true energy, where no unit means MeV, and of the values cm-2 s-1 MeV-1 sr-1, or cm2 s
+        with a table ``GTI`` in the file).
 
         Parameters
         ----------
@@ -182,44 +165,63 @@ class WcsNDMap(MapOperators):
 
     @classmethod
     def read(cls, path: str | Path, hdu: str | None = None, mask: bool | None = None) -> WcsNDMap:
-        """Map from a gadf file, plain or gzip; parameters and errors as `from_hdulist`."""
+        """Map from a file, plain or gzip; parameters and errors as `from_hdulist`."""
         with open_fits(path) as hdus:
             return cls.from_hdulist(hdus, hdu, mask)
 
-    def write(self, path: str | Path, hdu: str = "PRIMARY", overwrite: bool = False) -> Path:
-        """Write a gadf file, packed where its name ends in ``.gz``; a mask as 64-bit integers 0 and 1."""
-        return write_images(self.to_hdulist(hdu), path, overwrite)
+    def write(
+        self,
+        path: str | Path,
+        hdu: str = "PRIMARY",
+        overwrite: bool = False,
+        sparse: bool = False,
+        format: str = "gadf",
+    ) -> Path:
+        """Write a file, packed where its name ends in ``.gz``; a mask as 64-bit integers 0 and 1.
 
-    def plot(self, ax: Axes | None = None, add_cbar: bool | None = None, **kwargs: Any) -> Axes:
+        Parameters and errors as `to_hdulist`.
+        """
+        return write_fits(self.to_hdulist(hdu, sparse, format), path, overwrite)
+
+    def plot(
+        self, ax: Axes | None = None, add_cbar: bool | None = None, stretch: str = "linear", **kwargs: Any
+    ) -> Axes:
         """Image on axes with sky coordinates; `kwargs` go to ``imshow``.
 
         Parameters
         ----------
         ax : WCSAxes; those of a new figure by default.
         add_cbar : draw a colour bar; by default for all but masks.
+        stretch : scale of the colours, "linear", "sqrt", "log" or "asinh".
 
         Raises
         ------
-        GeometryError : a cube of more than one bin, or axes without sky coordinates.
+        GeometryError : a cube of more than one bin, or axes without sky coordinates. SchemaError : unknown stretch.
         """
-        return plot_image(self.to_image(), ax, not self.is_mask if add_cbar is None else add_cbar, **kwargs)
+        add_cbar = not self.is_mask if add_cbar is None else add_cbar
+        return plot_image(self.to_image(), ax, add_cbar, stretch, **kwargs)
+
+    def plot_grid(self, ncols: int = 3, figsize: tuple[float, float] | None = None, **kwargs: Any) -> Figure:
+        """New figure with one image for each bin of a cube, in rows of `ncols`; `kwargs` as those of `plot`.
+
+        Raises
+        ------
+        GeometryError : more than one axis has several bins.
+        """
+        kwargs = {"add_cbar": not self.is_mask} | kwargs
+        return plot_images(self, ncols, figsize, **kwargs)
+
+    def plot_mask(self, ax: Axes | None = None, color: Any = "black", alpha: float = 0.4, **kwargs: Any) -> Axes:
+        """Veil over the pixels that a mask leaves out, on top of the image that `ax` shows; errors as `plot`.
+
+        Raises
+        ------
+        DataValueError : no mask.
+        """
+        if not self.is_mask:
+            raise DataValueError("GX-MAPS-190", "the map is no mask", do="compare first: map > 0")
+        return plot_mask(self.to_image(), ax, color, alpha, **kwargs)
 
     def __repr__(self) -> str:
         kind = "mask" if self.is_mask else f"unit {self.unit!r}"
         return f"WcsNDMap(shape {self.data.shape}, {kind}, {self.geom!r})"
-
-
-def _as_data(data: Any, shape: tuple[int, ...]) -> np.ndarray:
-    array = np.zeros(shape) if data is None else np.asarray(data)
-    if isinstance(data, u.Quantity) or array.dtype.kind not in "biuf":
-        raise DataValueError(
-            "GX-MAPS-122",
-            "map data must be plain real numbers",
-            found=type(data).__name__,
-            do="pass the numbers as data and their unit as unit",
-        )
-    if array.shape != shape:
-        raise GeometryError("GX-MAPS-123", "data and geometry have different shapes", found=array.shape, expected=shape)
-    array = array.astype(bool if array.dtype.kind == "b" else np.float64)
-    array.setflags(write=False)
-    return array

@@ -61,10 +61,13 @@ def region_to_pixel(region: SkyRegion, wcs: WCS) -> PixelRegion | None:
 
 def region_to_sky(pixels: PixelRegion, wcs: WCS) -> SkyRegion:
     """Inverse of `region_to_pixel`."""
-    if not isinstance(pixels, CirclePixelRegion):
+    if not isinstance(pixels, CirclePixelRegion | CircleAnnulusPixelRegion):
         return pixels.to_sky(wcs)
     center = pixels.center.to_sky(wcs)
-    return CircleSkyRegion(center, pixels.radius / _scale(center, wcs) * u.deg, pixels.meta.copy())
+    size = u.deg / _scale(center, wcs)
+    if isinstance(pixels, CirclePixelRegion):
+        return CircleSkyRegion(center, pixels.radius * size, pixels.meta.copy())
+    return CircleAnnulusSkyRegion(center, pixels.inner_radius * size, pixels.outer_radius * size, pixels.meta.copy())
 
 
 def _scale(center: SkyCoord, wcs: WCS) -> float:
