@@ -130,3 +130,11 @@ def test_overlap_warns_and_counts_twice_as_gammapy(run, tmp_path):
         intervals = GTI.read(run.write(tmp_path / "run.fits"))
     assert intervals.time_sum == 110 * u.s
     assert intervals.union().time_sum == 100 * u.s
+
+
+def test_many_intervals():
+    # HAWC files hold 39 250
+    start = 100.0 * np.arange(39250)
+    gti = GTI(start, start + 90)
+    assert gti.time_sum.value == 39250 * 90
+    assert gti.contains(np.array([95.0, 100.0, 3924989.9, 3924990.0])).tolist() == [False, True, True, False]

@@ -190,3 +190,16 @@ def test_observation_written_and_read(data_dir, tmp_path):
     assert back.available_hdus == observation.available_hdus
     center = SkyCoord(83.98333, 22.24389, unit="deg")
     assert back.get_pointing_icrs().separation(center).deg < 1e-9
+
+
+def test_data_that_differ_from_their_datasum(data_dir):
+    # H.E.S.S. and Fermi-LAT files that were edited after they were written
+    for name in ("tests/pointing_table.fits.gz", "fermi-3fhl-gc/fermi-3fhl-gc-events.fits.gz"):
+        with pytest.warns(GammaxWarning, match="HDU EVENTS are not those that its DATASUM") as caught:
+            assert len(EventList.read(data_dir / name)) > 8000
+        assert len(caught) == 1
+    with pytest.warns(GammaxWarning, match="DATASUM") as caught:
+        obs = Observation.read(data_dir / "tests/pointing_table.fits.gz")
+    # nothing more is told when the parts are read; ONTIME x DEADC of the header
+    assert obs.livetime.to_value("s") == pytest.approx(1586 * 0.909490399062634, rel=1e-9)
+    assert (len(caught), len(obs.events), obs.pointing.mode) == (1, 8833, "POINTING")

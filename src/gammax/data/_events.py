@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -23,6 +23,9 @@ from gammax.data._pointing import FixedPointingInfo
 from gammax.data._times import DEFAULT_REFERENCE, TimeReference
 from gammax.errors import DataValueError
 from gammax.units import to_value, unit_string
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,6 +213,12 @@ class EventList(EventSelection):
     def stack(self, other: EventList) -> EventList:
         """Events of both; rules as `from_stack`."""
         return self.from_stack([self, other])
+
+    def peek(self) -> Figure:
+        """Figure for a quick look: directions, energies, rate, distances to the pointing."""
+        from gammax.data._peek import peek_events
+
+        return peek_events(self)
 
     def __len__(self) -> int:
         return len(self.time_s)

@@ -29,7 +29,7 @@ def hdu_type(name: str) -> str:
 def find_parts(path: Path, obs_id: int | None = None) -> dict[str, HDULocation]:
     """Places of the parts of an observation in one file, by type; the first of each type counts."""
     found: dict[str, HDULocation] = {}
-    with open_fits(path) as hdus:
+    with open_fits(path, verify=False) as hdus:
         for hdu in hdus:
             if isinstance(hdu, fits.BinTableHDU) and (name := hdu_class(hdu)) is not None:
                 kind = hdu_type(name)

@@ -44,7 +44,7 @@ def index_tables(events_paths: Iterable[str | Path], irfs_paths: Any) -> tuple[H
 
 
 def _header(path: Path) -> dict[str, Any]:
-    with open_fits(path) as hdus:
+    with open_fits(path, verify=False) as hdus:
         hdu = get_hdu(hdus, "EVENTS")
         return {**read_meta(hdu.header), "EVENT_COUNT": hdu.header["NAXIS2"]}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import astropy.units as u
 import numpy as np
@@ -26,6 +26,9 @@ from gammax.data._pointing import FixedPointingInfo
 from gammax.data._times import DEFAULT_REFERENCE, TimeReference
 from gammax.errors import DataValueError, GammaxWarning, SchemaError, did_you_mean
 from gammax.units import to_value
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 GTI_MODES = ("as-gammapy", "strict")
 # H.E.S.S. DL3 DR1 truncates STOP: its last events come up to 0.93 s later
@@ -238,14 +241,21 @@ class Observation:
 
     @cached_property
     def rad_max(self) -> Any:
-        """Radius of the directional cut: the RAD_MAX table, else the keyword RAD_MAX of a point-like response."""
+        """Radius of the directional cut: the RAD_MAX table, else the keyword RAD_MAX of point-like responses.
+
+        The keyword is looked for in the headers of the effective area, the energy dispersion and the events.
+        """
         from gammax.irf import RadMax2D
 
         if "rad_max" in self.parts:
             return self.parts.get("rad_max")
-        pointlike = (part for part in (self.aeff, self.edisp) if part is not None and part.is_pointlike)
-        irf = next(pointlike, None)
-        return None if irf is None else RadMax2D.from_irf(irf)
+        pointlike = [part for part in (self.aeff, self.edisp) if part is not None and part.is_pointlike]
+        if not pointlike:
+            return None
+        stated = next((part for part in pointlike if "RAD_MAX" in part.meta), None)
+        if stated is None and "RAD_MAX" in self.meta:
+            return RadMax2D.from_keyword(pointlike[0], self.meta["RAD_MAX"])
+        return RadMax2D.from_irf(pointlike[0] if stated is None else stated)
 
     @cached_property
     def pointing(self) -> FixedPointingInfo:
@@ -330,6 +340,12 @@ class Observation:
         from gammax.data._observation_files import write_observation
 
         return write_observation(self, path, overwrite, include_irfs)
+
+    def peek(self) -> Figure:
+        """Figure for a quick look at what there is: directions and energies of the events, and each response."""
+        from gammax.data._peek import peek_observation
+
+        return peek_observation(self)
 
     def __repr__(self) -> str:
         cut = f", {len(self.intervals)} time cuts" if self.intervals else ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +12,7 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.units import UnitsWarning
 
-from gammax._fits import open_fits
-from gammax._paths import replace_file
+from gammax._fits import open_fits, write_fits
 from gammax.data._header import read_meta
 from gammax.errors import DataValueError, GammaxWarning, SchemaError, did_you_mean
 
@@ -103,13 +100,10 @@ def warn_of_repeated(rows: Sequence[int], file: Path) -> None:
 
 
 def write_index(table: Table, path: Path, name: str, overwrite: bool) -> Path:
-    """Index table as gzipped FITS, always the same bytes for the same table."""
+    """Index table as FITS (`write_fits`)."""
     plain = Table(table, copy=False)
     header = {key: value for key, value in plain.meta.items() if key not in ("BASE_DIR", "IDX_FILE", "EXTNAME")}
     plain.meta = {}
     hdu = fits.BinTableHDU(plain, name=name)
     hdu.header.update(header)
-    content = io.BytesIO()
-    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(content, checksum=True)
-    packed = gzip.compress(content.getvalue(), mtime=0)
-    return replace_file(path, lambda stream: stream.write(packed), overwrite)
+    return write_fits(fits.HDUList([fits.PrimaryHDU(), hdu]), path, overwrite)

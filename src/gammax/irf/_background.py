@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from astropy.io import fits
 
 from gammax.errors import DataValueError, GammaxWarning, SchemaError, UnitError, did_you_mean
+from gammax.irf._dl3_axes import AXES
 from gammax.irf._dl3_plot import plot_field, plot_over_energy
 from gammax.irf._dl3_table import cell_name, check_unit, read_cube
 from gammax.irf._grid import multilinear
@@ -24,11 +26,15 @@ if TYPE_CHECKING:
 FOV_ALIGNMENTS = ("RADEC", "ALTAZ", "REVERSE_LON_RADEC")
 # of the files, which hold 32 bits; the peer takes the same
 _TINY = float(np.finfo(np.float32).tiny)
+_NO_RATE = float(np.log(2 * _TINY))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BackgroundBase(TableResponse):
     """Rate per energy and solid angle, interpolated in its logarithm.
+
+    From the centres of the outermost cells to the outer edges the logarithm goes on as between the last two cells,
+    except from a cell with a rate whose neighbour has none: there it stays, where it would go up to 1e30.
 
     Parameters
     ----------
@@ -94,11 +100,33 @@ class BackgroundBase(TableResponse):
     def _cards(self) -> dict[str, Any]:
         return {**super()._cards(), "FOVALIGN": self.fov_alignment}
 
-    def _interpolate(self, scaled: list[np.ndarray]) -> np.ndarray:
-        nodes = [self._nodes(name) for name in self.axis_names]
+    @cached_property
+    def _log_table(self) -> tuple[list[np.ndarray], np.ndarray]:
+        """Nodes of each axis, in the scale of `_scaled`, and the logarithm of the rate there, outer edges included."""
         # a rate of 0 has no logarithm; next to such a cell the interpolated rate falls off within a tenth of a bin
-        rate = np.exp(multilinear(nodes, np.log(np.maximum(self.data, _TINY)), scaled))
-        return np.where(rate > 2 * _TINY, rate, 0.0)
+        table, nodes = np.log(np.maximum(self.data, _TINY)), []
+        for k, name in enumerate(self.axis_names):
+            centers = self._nodes(name)
+            if len(centers) > 1:
+                ends = self._scaled(name, self.axes[name].edges_value(AXES[name].unit)[[0, -1]])
+                table = np.moveaxis(_continued(np.moveaxis(table, k, 0), centers, ends), 0, k)
+                centers = np.concatenate([ends[:1], centers, ends[1:]])
+            nodes.append(centers)
+        return nodes, table
+
+    def _interpolate(self, scaled: list[np.ndarray]) -> np.ndarray:
+        log_rate = multilinear(*self._log_table, scaled)
+        return np.where(log_rate > _NO_RATE, np.exp(log_rate), 0.0)
+
+
+def _continued(table: np.ndarray, centers: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Table of logarithms with a row before the first and one after the last, at `ends`."""
+    rows = []
+    for end, (outer, inner) in zip(ends, ((0, 1), (-1, -2)), strict=True):
+        slope = (table[outer] - table[inner]) / (centers[outer] - centers[inner])
+        slope = np.where((table[outer] > _NO_RATE) & (table[inner] <= _NO_RATE), 0.0, slope)
+        rows.append(table[outer] + slope * (end - centers[outer]))
+    return np.concatenate([rows[:1], table, rows[1:]])
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -37,6 +37,11 @@ def read_meta(header: fits.Header) -> dict[str, Any]:
     return {key: value for key, value in header.items() if not _STRUCTURE.match(key)}
 
 
+def is_pointlike(header: Mapping[str, Any]) -> bool:
+    """Whether a cut on the distance to the source is in a response (HDUCLAS3)."""
+    return str(header.get("HDUCLAS3", "")).strip().upper().replace("_", "-") == "POINT-LIKE"
+
+
 def read_cube(
     hdu: fits.BinTableHDU, column: str, unit: str | None, axes: MapAxes, file: str | None = None
 ) -> tuple[np.ndarray, str]:
@@ -118,7 +123,7 @@ def _orders(
     cref = hdu.header.get(f"CREF{columns.index(column) + 1}")
     if cref is None:
         return orders
-    listed = re.findall(r"(\w+)_LO\s*:\s*\w+_HI", str(cref))
+    listed = re.findall(r"(\w+)_LO\s*:\s*\w+_HI", str(cref).upper())
     if sorted(listed) != sorted(prefixes):
         raise SchemaError(
             "GX-IRF-032",

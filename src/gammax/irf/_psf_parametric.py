@@ -10,7 +10,7 @@ import numpy as np
 from astropy.io import fits
 
 from gammax.errors import DataValueError, GeometryError
-from gammax.irf._dl3_table import cell_name, read_cube, read_meta
+from gammax.irf._dl3_table import cell_name, is_pointlike, read_cube, read_meta
 from gammax.irf._grid import multilinear
 from gammax.irf._psf import PSF3D, PSFBase
 from gammax.maps import MapAxes, MapAxis
@@ -164,7 +164,7 @@ class ParametricPSF(PSFBase):
                 values if unit is None else values * float(parse_unit(found).to(parse_unit(unit)))
             )
         cls._check(parameters, axes, file=file, hdu=hdu.name)
-        return cls(axes, parameters, hdu.header.get("HDUCLAS3") == "POINT-LIKE", read_meta(hdu.header))
+        return cls(axes, parameters, is_pointlike(hdu.header), read_meta(hdu.header))
 
     def to_hdu(self) -> fits.BinTableHDU:
         """Table of one row, axes and arrays in the recommended order of GADF 0.2, told by ``CREFn`` as well."""

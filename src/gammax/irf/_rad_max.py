@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+import astropy.units as u
 import numpy as np
 
 from gammax.errors import DataValueError, SchemaError
@@ -42,9 +43,7 @@ class RadMax2D(TableResponse):
         ------
         SchemaError : the response is not point-like, or says no RAD_MAX. DataValueError : the cut is not positive.
         """
-        if not irf.is_pointlike:
-            raise SchemaError("GX-IRF-090", "a response for the full field of view has no RAD_MAX", hdu=irf.extname)
-        if "RAD_MAX" not in irf.meta:
+        if "RAD_MAX" not in irf.meta and irf.is_pointlike:
             raise SchemaError(
                 "GX-IRF-091",
                 "a point-like response without RAD_MAX",
@@ -52,12 +51,23 @@ class RadMax2D(TableResponse):
                 keyword="RAD_MAX",
                 do="add the keyword (deg) or a RAD_MAX_2D table to the file",
             )
+        return cls.from_keyword(irf, irf.meta.get("RAD_MAX"))
+
+    @classmethod
+    def from_keyword(cls, irf: TableResponse, value: Any) -> Self:
+        """Fixed cut of a point-like response: a number (deg), or a text, with its unit or without ("0.2 deg").
+
+        Raises
+        ------
+        SchemaError : the response is not point-like. DataValueError : no angle, or it is not positive.
+        """
+        if not irf.is_pointlike:
+            raise SchemaError("GX-IRF-090", "a response for the full field of view has no RAD_MAX", hdu=irf.extname)
         try:
-            cut = float(irf.meta["RAD_MAX"])
-        except (TypeError, ValueError) as error:
-            raise DataValueError(
-                "GX-IRF-092", "RAD_MAX is no number", hdu=irf.extname, found=repr(irf.meta["RAD_MAX"])
-            ) from error
+            angle = u.Quantity(value)
+            cut = float(angle.value if angle.unit == u.one else angle.to_value("deg"))
+        except (TypeError, ValueError, u.UnitsError) as error:
+            raise DataValueError("GX-IRF-092", "RAD_MAX is no number", hdu=irf.extname, found=repr(value)) from error
         if not (np.isfinite(cut) and cut > 0):
             raise DataValueError("GX-IRF-093", "RAD_MAX must be positive", hdu=irf.extname, found=cut)
         axes = MapAxes([irf.axes["energy_true"].squash().rename("energy"), irf.axes["offset"].squash()])

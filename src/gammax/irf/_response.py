@@ -15,7 +15,15 @@ from gammax._fits import file_of, get_hdu, open_fits, write_fits
 from gammax.errors import GeometryError, SchemaError, UnitError
 from gammax.irf._dl3_axes import AXES, axis_columns, cell, is_point, read_axis
 from gammax.irf._dl3_class import hdu_class_of
-from gammax.irf._dl3_table import check_unit, cref, read_cube, read_meta, response_header, without_negative_cells
+from gammax.irf._dl3_table import (
+    check_unit,
+    cref,
+    is_pointlike,
+    read_cube,
+    read_meta,
+    response_header,
+    without_negative_cells,
+)
 from gammax.irf._grid import multilinear
 from gammax.maps import MapAxes
 from gammax.units import parse_unit, to_value, unit_string
@@ -243,7 +251,7 @@ class TableResponse(Response):
             axes=axes,
             data=data,
             unit=unit,
-            is_pointlike=hdu.header.get("HDUCLAS3") == "POINT-LIKE",
+            is_pointlike=is_pointlike(hdu.header),
             meta=read_meta(hdu.header),
             **cls._extra_fields(hdu, file),
         )
