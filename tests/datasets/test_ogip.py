@@ -257,7 +257,7 @@ def test_other_energies_in_the_background_are_refused(pha):
 
 def test_not_a_spectrum_at_all(tmp_path):
     fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(name="MAP")]).writeto(tmp_path / "map.fits")
-    with pytest.raises(FileFormatError, match="not a spectrum file"):
+    with pytest.raises(FileFormatError, match="not a dataset file"):
         SpectrumDatasetOnOff.read(tmp_path / "map.fits")
     with pytest.raises(SchemaError, match="did you mean 'ogip'"):
         SpectrumDatasetOnOff.read(tmp_path / "map.fits", format="ogipp")

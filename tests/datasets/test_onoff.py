@@ -139,3 +139,32 @@ def test_fake_refuses_an_impossible_expectation(value):
 def test_fake_refuses_what_is_no_seed():
     with pytest.raises(SchemaError, match="no seed"):
         make_spectrum().fake(None, "random")
+
+
+def test_without_off_acceptance_there_is_neither_nan_nor_warning():
+    # Gammapy 2.1 takes alpha = 1.8e308 there, and so 0 without OFF counts as well
+    dataset = make_onoff(threshold=2)
+    zero, off = dataset.acceptance_off.values().copy(), dataset.counts_off.values().copy()
+    zero[:2], off[:2] = 0, (0, 3)
+    dataset = dataset.replace(
+        acceptance_off=dataset.acceptance_off.replace(data=zero), counts_off=dataset.counts_off.replace(data=off)
+    )
+    assert_array_equal(dataset.alpha.values()[:2], np.inf)
+    assert_array_equal(dataset.background.values()[:2], [0, np.inf])
+    assert_array_equal(dataset.npred_background().values()[:2], 0)
+    assert np.isfinite(dataset.stat_sum())
+    assert dataset.excess.values()[0] == dataset.counts.values()[0]
+    assert dataset.to_spectrum_dataset().background.values()[0] == 0
+
+
+def test_expected_off_counts_without_acceptance():
+    known = make_spectrum(threshold=2)
+    background = known.background.values().copy()
+    background[:2] = 0
+    known = known.replace(background=known.background.replace(data=background))
+    acceptance = np.ones(len(background))
+    acceptance[:2] = (0, 1)
+    acceptance_off = 4 * np.ones(len(background))
+    acceptance_off[1] = 0
+    onoff = SpectrumDatasetOnOff.from_spectrum_dataset(known, acceptance, acceptance_off)
+    assert_allclose(onoff.counts_off.values(), 4 * background, rtol=1e-14)

@@ -3,6 +3,7 @@
 import multiprocessing
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import nullcontext
 
 import astropy.units as u
 import numpy as np
@@ -10,13 +11,15 @@ import pytest
 from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 from regions import CircleSkyRegion
-from small_run import SOURCE, area, around, empty, observation
+from small_run import ENERGY, SOURCE, TRUE, area, around, empty, observation
 
 from gammax._fits import open_fits
 from gammax.data import DataStore, Observations, _lazy
+from gammax.datasets import SpectrumDataset
 from gammax.errors import DataValueError, GammaxError, GammaxWarning, ResourceError
 from gammax.makers import DatasetsMaker, ReflectedRegionsBackgroundMaker, SafeMaskMaker, SpectrumDatasetMaker
-from gammax.maps import WcsGeom
+from gammax.makers._gathered import summed_up
+from gammax.maps import RegionGeom, WcsGeom
 
 CRAB = SkyCoord(83.63, 22.01, unit="deg")
 MAKERS = (SpectrumDatasetMaker(), ReflectedRegionsBackgroundMaker(), SafeMaskMaker(["aeff-max"]))
@@ -69,7 +72,7 @@ def test_no_off_region_is_left_out(stack):
     makers = (MAKERS[0], ReflectedRegionsBackgroundMaker(exclusion_mask=half_excluded()), MAKERS[2])
     maker = DatasetsMaker(makers, stack_datasets=stack)
     with (
-        pytest.warns(GammaxWarning, match=r"1 observations are left out: 20 \(no OFF region\)"),
+        pytest.warns(GammaxWarning, match=r"observations left out: 20 \(no OFF region\)"),
         pytest.warns(GammaxWarning, match="observation 20: no OFF region found"),
     ):
         datasets = maker.run(empty(), [RUNS[0], southern(), RUNS[1]])
@@ -80,6 +83,19 @@ def test_no_off_region_is_left_out(stack):
     if stack:
         assert datasets[0].meta == {"stacked": ["11", "12"], "skipped": ["20"]}
         assert datasets[0].counts.values().sum() == 3
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_run_that_does_not_see_the_on_region_is_left_out(threads):
+    # the effective area of these runs ends at an offset of 2 deg
+    far = SOURCE.directional_offset_by(0 * u.deg, 5 * u.deg)
+    runs = [RUNS[0], observation(around(SOURCE, [0.0], [0.5]), obs_id=40, pointing=far), RUNS[1]]
+    with ThreadPoolExecutor(threads) if threads else nullcontext() as executor:
+        reduction = DatasetsMaker(MAKERS, stack_datasets=False, executor=executor).reduce(empty(), runs)
+    assert reduction.datasets.names == ["11", "12"]
+    assert reduction.skipped == {"40": "ON region outside of the field of view"}
+    with pytest.raises(DataValueError, match=r"GX-MAKERS-051(.|\n)*40: ON region outside of the field of view"):
+        DatasetsMaker(MAKERS).reduce(empty(), runs[1:2])
 
 
 def test_nothing_left():
@@ -174,3 +190,55 @@ def test_files_are_read_once_and_nothing_stays_in_memory(data_dir, monkeypatch):
     assert first.livetime + second.livetime == pytest.approx(1581.7367646954, rel=1e-9)
     assert len(opened) == 1
     assert obs.parts._read == obs.parts._raw == {}
+
+
+def test_warnings_are_summed_up():
+    texts = [f"/data/run_{k}.fits.gz: HDU {name} has {k} negative of 576 cells (smallest -{k}.5e-3), set to 0"
+             for k in (3, 1, 2) for name in ("AEFF", "EDISP")]  # fmt: skip
+    late = "/data/run_1.fits.gz: 2 of 99 events lie more than 1 s outside of the good time intervals"
+    masked = ["observation 20: no OFF region found; dataset '20' is masked",
+              "observation 7: no OFF region found; dataset '7' is masked"]  # fmt: skip
+    summary = summed_up([*texts, late, late, *masked])
+    assert sorted(summary) == [
+        late,
+        "in 2 observations (first: observation 20: no OFF region found; dataset '20' is masked)",
+        "in 3 files (first: /data/run_1.fits.gz: HDU AEFF has 1 negative of 576 cells (smallest -1.5e-3), set to 0)",
+    ]
+    assert summed_up([*texts[::-1], late, *masked[::-1]]) == summary
+
+
+@pytest.mark.parametrize("executor", [None, "threads"])
+def test_one_warning_of_each_kind(executor):
+    silent = [observation(around(SOURCE, [0.0], [1.0]), obs_id=k, aeff=area(pointlike=True)) for k in (1, 2, 3)]
+    pool = ThreadPoolExecutor(2) if executor else None
+    with pytest.warns(GammaxWarning, match="say no RAD_MAX") as caught:
+        DatasetsMaker([SpectrumDatasetMaker()], stack_datasets=False, executor=pool).run(empty(), silent)
+    assert [str(w.message)[:42] for w in caught] == ["in 3 observations (first: observation 1: t"]
+    assert caught[0].filename.endswith("_datasets_maker.py")
+
+
+class Careless:
+    """A maker of somebody else, who warns."""
+
+    def run(self, dataset, observation):
+        warnings.warn("mind the gap", RuntimeWarning, stacklevel=1)
+        return dataset
+
+
+def test_warnings_of_others_come_through():
+    with pytest.warns(RuntimeWarning, match="mind the gap"):
+        DatasetsMaker([Careless()], stack_datasets=False).run(empty(), [observation(around(SOURCE, [0.0], [1.0]))])
+
+
+@pytest.mark.data
+def test_what_hess_runs_warn_of(data_dir):
+    store = DataStore.from_dir(data_dir / "hess-dl3-dr1")
+    on = CircleSkyRegion(SkyCoord(83.63, 22.01, unit="deg"), 0.11 * u.deg)
+    dataset = SpectrumDataset.create(RegionGeom.create(on, [ENERGY]), TRUE, "crab")
+    chosen = store.get_observations([23523, 23526, 23559, 23592])
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        DatasetsMaker([SpectrumDatasetMaker(containment_correction=True)]).run(dataset, chosen)
+    kinds = [str(w.message) for w in seen]
+    assert len(kinds) <= 1
+    assert all("negative of" in text for text in kinds)

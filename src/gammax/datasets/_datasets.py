@@ -9,7 +9,7 @@ from typing import Any
 import astropy.units as u
 from astropy.table import Table
 
-from gammax.datasets._base import SpectrumBase
+from gammax.datasets._dataset import DatasetBase
 from gammax.datasets._stack import stack
 from gammax.errors import DataValueError, SchemaError, did_you_mean
 
@@ -24,12 +24,12 @@ class Datasets(Sequence):
 
     __slots__ = ("_members",)
 
-    def __init__(self, datasets: Iterable[SpectrumBase] | SpectrumBase = ()):
-        if not isinstance(datasets, SpectrumBase | Iterable):
+    def __init__(self, datasets: Iterable[DatasetBase] | DatasetBase = ()):
+        if not isinstance(datasets, DatasetBase | Iterable):
             raise SchemaError("GX-DATASETS-110", "not a dataset", found=type(datasets).__name__)
-        members = (datasets,) if isinstance(datasets, SpectrumBase) else tuple(datasets)
+        members = (datasets,) if isinstance(datasets, DatasetBase) else tuple(datasets)
         for member in members:
-            if not isinstance(member, SpectrumBase):
+            if not isinstance(member, DatasetBase):
                 raise SchemaError("GX-DATASETS-110", "not a dataset", found=type(member).__name__)
         names = [member.name for member in members]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
@@ -62,7 +62,7 @@ class Datasets(Sequence):
     def __contains__(self, key: object) -> bool:
         return key in self.names if isinstance(key, str) else any(key is member for member in self._members)
 
-    def __add__(self, other: Iterable[SpectrumBase] | SpectrumBase) -> Datasets:
+    def __add__(self, other: Iterable[DatasetBase] | DatasetBase) -> Datasets:
         return Datasets((*self._members, *Datasets(other)))
 
     @property
@@ -106,7 +106,7 @@ class Datasets(Sequence):
         """
         return Datasets(self[name] for name in ((names,) if isinstance(names, str) else names))
 
-    def replace(self, *datasets: SpectrumBase) -> Datasets:
+    def replace(self, *datasets: DatasetBase) -> Datasets:
         """Datasets with the members of the same names exchanged.
 
         Raises
@@ -155,7 +155,7 @@ class Datasets(Sequence):
     @property
     def energy_ranges(self) -> tuple[u.Quantity, u.Quantity]:
         """Lower and upper limits of the masks, one each per dataset; NaN where a mask is empty."""
-        ranges = [member.energy_range for member in self._members]
+        ranges = [member.energy_range_total for member in self._members]
         unit = ranges[0][0].unit if ranges else u.TeV
         low, high = ([limits[k].to_value(unit) for limits in ranges] for k in (0, 1))
         return u.Quantity(low, unit), u.Quantity(high, unit)
@@ -183,7 +183,7 @@ class Datasets(Sequence):
         return "\n".join([f"Datasets({len(self)})", *(f"  {member!r}" for member in self._members)])
 
 
-def _running_stacks(datasets: Sequence[SpectrumBase]) -> Iterator[SpectrumBase]:
+def _running_stacks(datasets: Sequence[DatasetBase]) -> Iterator[DatasetBase]:
     stacked = None
     for dataset in datasets:
         before = [] if stacked is None else [stacked]

@@ -11,12 +11,16 @@ from astropy.io import fits
 from gammax._fits import open_fits, write_fits
 from gammax._paths import check_targets, resolve_path
 from gammax.datasets._gadf import gadf_files, read_gadf
+from gammax.datasets._map_base import MapBase
+from gammax.datasets._map_gadf import map_gadf_files, read_map_gadf
 from gammax.datasets._ogip import read_ogip
 from gammax.datasets._ogip_write import ogip_files
 from gammax.errors import FileFormatError, GammaxError, GammaxWarning, SchemaError, did_you_mean
 
 READERS = {"gadf": read_gadf, "ogip": read_ogip}
 WRITERS = {"gadf": gadf_files, "ogip": ogip_files}
+MAP_READERS = {"gadf": read_map_gadf}
+MAP_WRITERS = {"gadf": map_gadf_files}
 
 
 def sniff_format(path: str | Path) -> str:
@@ -26,14 +30,14 @@ def sniff_format(path: str | Path) -> str:
     ------
     FileFormatError : neither.
     """
-    with open_fits(path) as hdus:
+    with open_fits(path, verify=False) as hdus:
         names = [hdu.name for hdu in hdus]
     for hdu, format in (("SPECTRUM", "ogip"), ("COUNTS", "gadf")):
         if hdu in names:
             return format
     raise FileFormatError(
         "GX-DATASETS-100",
-        "not a spectrum file",
+        "not a dataset file",
         file=resolve_path(path),
         found=", ".join(name or "(unnamed)" for name in names),
         expected="an HDU SPECTRUM (OGIP) or COUNTS (gadf)",
@@ -49,7 +53,8 @@ def read_dataset(path: str | Path, cls: Any, format: str | None = None, name: st
     usable: such a dataset is skipped in stacks.
     """
     format = format or sniff_format(path)
-    tag, fields = READERS[_known(format, READERS)](path, name)
+    readers = MAP_READERS if issubclass(cls, MapBase) else READERS
+    tag, fields = readers[_known(format, readers)](path, name)
     if tag != cls.tag:
         raise SchemaError(
             "GX-DATASETS-101",
@@ -101,7 +106,8 @@ def dataset_files(dataset: Any, path: Path, format: str) -> dict[Path, fits.HDUL
             found=repr(dataset.name),
             do="rename with dataset.replace(name=...)",
         )
-    return WRITERS[_known(format, WRITERS)](dataset, path)
+    writers = MAP_WRITERS if isinstance(dataset, MapBase) else WRITERS
+    return writers[_known(format, writers)](dataset, path)
 
 
 def _known(format: str, formats: dict) -> str:

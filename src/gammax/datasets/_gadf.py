@@ -36,7 +36,8 @@ def read_gadf(path: str | Path, name: str | None = None) -> tuple[str, dict[str,
     path = resolve_path(path)
     file = str(path)
     with open_fits(path) as hdus:
-        _check_companions(hdus, file)
+        check_companions(hdus, file)
+        _require_spectra(hdus, file)
         onoff = "COUNTS_OFF" in hdus
         optional = (() if onoff else ("background",)) + ("mask_safe", "mask_fit")
         wanted = ("counts", "exposure", *(_OFF if onoff else ()))
@@ -51,10 +52,10 @@ def read_gadf(path: str | Path, name: str | None = None) -> tuple[str, dict[str,
         fields["meta"] = read_meta(hdus[0], file)
         fields["name"] = name or str(hdus[0].header.get("NAME", "")).strip() or path.name.split(".")[0]
     _check(fields, file)
-    return ("SpectrumDatasetOnOff" if onoff else "SpectrumDataset"), fields | _livetime(fields["exposure"], file)
+    return ("SpectrumDatasetOnOff" if onoff else "SpectrumDataset"), fields | split_livetime(fields["exposure"], file)
 
 
-def _check_companions(hdus: fits.HDUList, file: str) -> None:
+def check_companions(hdus: fits.HDUList, file: str | None) -> None:
     """Raise SchemaError where axes are left without their data: a map that is there, but has lost its name.
 
     A region alone is none of that: Gammapy writes BACKGROUND_REGION for ON-OFF spectra, which have no background.
@@ -70,6 +71,15 @@ def _check_companions(hdus: fits.HDUList, file: str) -> None:
                 found=f"{hdu.name}, which belongs to it",
                 do="did it lose its EXTNAME?",
             )
+
+
+def _require_spectra(hdus: fits.HDUList, file: str) -> None:
+    """Raise SchemaError for a file of cubes."""
+    if "COUNTS" in hdus and hdus["COUNTS"].is_image:
+        tag = "MapDatasetOnOff" if "COUNTS_OFF" in hdus else "MapDataset"
+        raise SchemaError(
+            "GX-DATASETS-143", "the file holds images, no spectra", file=file, found=tag, do=f"read it as {tag}"
+        )
 
 
 def _read_map(hdus: fits.HDUList, field: str) -> RegionNDMap:
@@ -90,7 +100,7 @@ def _check(fields: dict[str, Any], file: str) -> None:
                                  hdu=field.upper(), column="DATA", index=k, found=values[k])  # fmt: skip
 
 
-def _livetime(exposure: RegionNDMap, file: str) -> dict[str, Any]:
+def split_livetime(exposure: Any, file: str | None) -> dict[str, Any]:
     """Livetime from the meta of the exposure, and the exposure without it."""
     text = exposure.meta.get("livetime")
     rest = {key: value for key, value in exposure.meta.items() if key != "livetime"}
@@ -100,6 +110,11 @@ def _livetime(exposure: RegionNDMap, file: str) -> dict[str, Any]:
         raise UnitError("GX-DATASETS-141", "livetime in META is not a time", file=file, hdu="EXPOSURE",
                         keyword="META", found=text) from error  # fmt: skip
     return {"exposure": exposure.replace(meta=rest), "livetime": livetime}
+
+
+def with_livetime(exposure: Any, livetime: float | None) -> Any:
+    """Exposure with a livetime [s] in its meta, as files have it; inverse of `split_livetime`."""
+    return exposure if livetime is None else exposure.replace(meta={**exposure.meta, "livetime": f"{livetime!r} s"})
 
 
 def gadf_files(dataset: SpectrumBase, path: Path) -> dict[Path, fits.HDUList]:
@@ -119,10 +134,7 @@ def gadf_files(dataset: SpectrumBase, path: Path) -> dict[Path, fits.HDUList]:
 
 
 def _maps(dataset: SpectrumBase) -> dict[str, RegionNDMap]:
-    exposure = dataset.exposure
-    if dataset.livetime is not None:
-        exposure = exposure.replace(meta={**exposure.meta, "livetime": f"{dataset.livetime!r} s"})
-    maps = {"counts": dataset.counts, "exposure": exposure}
+    maps = {"counts": dataset.counts, "exposure": with_livetime(dataset.exposure, dataset.livetime)}
     if dataset.edisp is not None:
         maps["edisp"] = dataset.edisp.to_region_map(dataset.geom)
         maps["edisp_exposure"] = dataset.edisp.to_exposure_map(dataset.exposure)

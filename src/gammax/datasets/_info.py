@@ -1,4 +1,4 @@
-"""Summary numbers of a spectrum dataset, as the field's tables show them."""
+"""Summary numbers of a dataset, as the field's tables show them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
-from gammax.datasets._base import SpectrumBase
+from gammax.datasets._dataset import DatasetBase
 from gammax.datasets._tables import ontime
 from gammax.errors import SchemaError
 
 
-def info_dict(dataset: SpectrumBase, in_safe_data_range: bool, models: Any) -> dict[str, Any]:
+def info_dict(dataset: DatasetBase, in_safe_data_range: bool, models: Any) -> dict[str, Any]:
     """Summary of a dataset: counts are summed over mask_safe (or all bins), the statistic over the mask.
 
     What depends on models is computed without a source where none are given, and npred_signal is NaN then.
     """
-    bins = np.ones(dataset.energy_axis.nbin, bool)
+    bins = np.ones(dataset.mask.shape, bool)
     if in_safe_data_range and dataset.mask_safe is not None:
         bins = dataset.mask_safe.values()
     counts = dataset.counts.values()[bins].sum()
@@ -30,7 +30,7 @@ def info_dict(dataset: SpectrumBase, in_safe_data_range: bool, models: Any) -> d
         "npred_background": float(dataset.npred_background(models).values()[bins].sum()),
         "npred_signal": float(signal),
         **_times(dataset, info),
-        "n_bins": dataset.energy_axis.nbin,
+        "n_bins": dataset.mask.size,
         "n_fit_bins": int(dataset.mask.sum()),
         "stat_type": dataset.stat_type,
         "stat_sum": dataset.stat_sum(models),
@@ -42,7 +42,7 @@ def _count(value: float) -> int | float:
     return int(value) if float(value).is_integer() else float(value)
 
 
-def _significance(dataset: SpectrumBase, bins: np.ndarray) -> dict[str, float]:
+def _significance(dataset: DatasetBase, bins: np.ndarray) -> dict[str, float]:
     """Excess, signed significance and background of all bins taken together."""
     from gammax.stats import CashCountsStatistic, WStatCountsStatistic
 
@@ -57,7 +57,7 @@ def _significance(dataset: SpectrumBase, bins: np.ndarray) -> dict[str, float]:
     return {"excess": float(counts - background), "sqrt_ts": float(statistic.sqrt_ts), "background": background}
 
 
-def _off_total(dataset: SpectrumBase, bins: np.ndarray, background: float) -> tuple[float, float]:
+def _off_total(dataset: DatasetBase, bins: np.ndarray, background: float) -> tuple[float, float]:
     """OFF counts and alpha of all bins taken together; NaN where there is no OFF acceptance at all."""
     counts_off = float(dataset.counts_off.values()[bins].sum())
     if counts_off > 0:
@@ -66,7 +66,7 @@ def _off_total(dataset: SpectrumBase, bins: np.ndarray, background: float) -> tu
     return counts_off, float(on / off) if off > 0 else np.nan
 
 
-def _off(dataset: SpectrumBase, bins: np.ndarray, background: float) -> dict[str, Any]:
+def _off(dataset: DatasetBase, bins: np.ndarray, background: float) -> dict[str, Any]:
     counts_off, alpha = _off_total(dataset, bins, background)
     acceptance = float(dataset.acceptance.values()[bins].sum())
     return {
@@ -77,30 +77,39 @@ def _off(dataset: SpectrumBase, bins: np.ndarray, background: float) -> dict[str
     }
 
 
-def _times(dataset: SpectrumBase, info: dict[str, Any]) -> dict[str, u.Quantity]:
-    exposure = dataset.exposure.values()
-    positive = exposure[exposure > 0] if np.any(exposure > 0) else exposure
-    unit = u.Unit(dataset.exposure.unit)
+def _times(dataset: DatasetBase, info: dict[str, Any]) -> dict[str, u.Quantity]:
+    low, high = _exposure_limits(dataset)
     livetime = (np.nan if dataset.livetime is None else dataset.livetime) * u.s
     rates = {f"{name}_rate": info[name] / livetime for name in ("counts", "background", "excess")}
     return {
-        "exposure_min": positive.min() * unit,
-        "exposure_max": positive.max() * unit,
+        "exposure_min": low,
+        "exposure_max": high,
         "livetime": livetime,
         "ontime": ontime(dataset.gti) * u.s,
         **rates,
     }
 
 
-def info_table(datasets: Iterable[SpectrumBase]) -> Table:
+def _exposure_limits(dataset: DatasetBase) -> tuple[u.Quantity, u.Quantity]:
+    """Smallest and largest positive exposure, where there is one inside mask_safe at some energy."""
+    if dataset.exposure is None:
+        return u.Quantity(np.nan, "cm2 s"), u.Quantity(np.nan, "cm2 s")
+    exposure = dataset.exposure.values()
+    positive = exposure > 0
+    safe = positive if dataset.mask_safe is None else positive & dataset.mask_safe.values().any(axis=0)
+    chosen = next((exposure[part] for part in (safe, positive) if part.any()), exposure)
+    return chosen.min() * u.Unit(dataset.exposure.unit), chosen.max() * u.Unit(dataset.exposure.unit)
+
+
+def info_table(datasets: Iterable[DatasetBase]) -> Table:
     """Table with one row of `info_dict` per dataset.
 
     Raises
     ------
-    SchemaError : datasets of different kinds.
+    SchemaError : datasets with and without OFF counts.
     """
     datasets = list(datasets)
-    if len({dataset.tag for dataset in datasets}) > 1:
+    if len({dataset.stat_type for dataset in datasets}) > 1:
         raise SchemaError(
             "GX-DATASETS-120",
             "datasets of different kinds have no common info table",

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from gammax.datasets._base import SpectrumBase
-from gammax.datasets._random import poisson, random_generator
+from gammax.datasets._statistics import CashMethods
 from gammax.maps import MapAxis, RegionGeom, RegionNDMap
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SpectrumDataset(SpectrumBase):
+class SpectrumDataset(CashMethods, SpectrumBase):
     """Counts of one region with the responses to predict them; holds no model.
 
     Parameters
@@ -43,36 +43,8 @@ class SpectrumDataset(SpectrumBase):
     background: RegionNDMap | None = field(default=None, kw_only=True)
 
     @classmethod
-    def create(cls, geom: RegionGeom, energy_axis_true: MapAxis, name: str) -> Self:
+    def create(cls, geom: RegionGeom, energy_axis_true: MapAxis, name: str = "empty") -> Self:
         """Dataset without counts, background and exposure, to be filled by `replace`."""
         true = RegionGeom(geom.region, (energy_axis_true,), geom.wcs)
         zeros = RegionNDMap(geom, np.zeros(geom.data_shape))
         return cls(name, zeros, RegionNDMap(true, np.zeros(true.data_shape), unit="cm2 s"), background=zeros)
-
-    def npred_background(self, models: Any = None) -> RegionNDMap:
-        """Expected background counts, zero where the dataset has none."""
-        values = self._background_values()
-        return self._to_map(np.zeros(self.energy_axis.nbin) if values is None else values)
-
-    def stat_array(self, models: Any = None) -> np.ndarray:
-        """Cash statistic of every bin, shape (R,); NaN outside the mask."""
-        from gammax._config import require_x64
-        from gammax.stats import cash
-
-        require_x64()
-        values = cash(self.arrays.counts, self.npred(models).values())
-        return np.where(self.mask, np.asarray(values), np.nan)
-
-    def fake(self, models: Any = None, random_state: Any = None) -> Self:
-        """Dataset with counts drawn from a Poisson law of mean npred, in all bins.
-
-        Parameters
-        ----------
-        random_state : seed, numpy generator, or None for a new one.
-
-        Raises
-        ------
-        DataValueError : npred is negative or not finite.
-        """
-        counts = poisson(self.npred(models).values(), random_generator(random_state), "npred")
-        return self.replace(counts=self._to_map(counts))

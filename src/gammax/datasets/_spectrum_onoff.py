@@ -81,7 +81,7 @@ class SpectrumDatasetOnOff(SpectrumBase):
                     dataset=dataset.name,
                     do="give counts_off, or a dataset with a background",
                 )
-            counts_off = dataset.background.values() / _ratio(acceptance, acceptance_off)
+            counts_off = _scaled(_ratio(acceptance_off, acceptance), dataset.background.values())
         return cls(
             name=name or dataset.name,
             counts=dataset.counts,
@@ -109,14 +109,15 @@ class SpectrumDatasetOnOff(SpectrumBase):
 
     @property
     def background(self) -> RegionNDMap:
-        """Background in the ON region as measured: alpha x counts_off."""
-        values, alpha = self.counts_off.values(), self.alpha.values()
-        return self._to_map(np.where(values == 0, 0.0, alpha * values))
+        """Background in the ON region as measured: alpha x counts_off.
+
+        Without OFF acceptance it is 0 where there are no OFF counts, and infinite where there are.
+        """
+        return self._to_map(_scaled(self.alpha.values(), self.counts_off.values()))
 
     def npred_background(self, models: Any = None) -> RegionNDMap:
         """Background in the ON region that fits ON and OFF counts best, given the models; 0 where alpha is 0."""
-        values = self._off_values(models)
-        return self._to_map(np.where(values == 0, 0.0, self.alpha.values() * values))
+        return self._to_map(_scaled(self.alpha.values(), self._off_values(models)))
 
     def npred_off(self, models: Any = None) -> RegionNDMap:
         """Expected OFF counts that fit ON and OFF counts best, given the models; 0 where alpha is 0."""
@@ -167,6 +168,11 @@ class SpectrumDatasetOnOff(SpectrumBase):
 
 
 _SHARED = ("edisp", "mask_safe", "mask_fit", "gti", "meta_table", "livetime", "meta")
+
+
+def _scaled(alpha: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Product of alpha and OFF counts, 0 where there are no counts, whatever alpha is."""
+    return np.multiply(alpha, values, out=np.zeros(len(values)), where=values != 0)
 
 
 def _ratio(acceptance: RegionNDMap, acceptance_off: RegionNDMap) -> np.ndarray:

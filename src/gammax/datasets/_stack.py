@@ -19,14 +19,15 @@ import numpy as np
 
 from gammax.datasets._arrays import kernel_of
 from gammax.datasets._base import SpectrumBase
+from gammax.datasets._dataset import DatasetBase
 from gammax.datasets._tables import stack_gti, stack_tables
 from gammax.errors import DataValueError, GeometryError, SchemaError
 from gammax.irf import EDispKernel
 from gammax.maps import RegionGeom, RegionNDMap
 
 
-def stack(datasets: Sequence[SpectrumBase], name: str = "stacked") -> SpectrumBase:
-    """One dataset for all. Pure, and the same whatever the order.
+def stack(datasets: Sequence[DatasetBase], name: str = "stacked") -> Any:
+    """One dataset for all. Pure, and the same whatever the order; of cubes, the first must hold the others.
 
     The mask_safe of the stack holds the bins that any dataset covers. Fit masks: where all datasets have the same one
     the stack keeps it and sums within mask_safe; where they differ, each dataset counts within its own mask_safe and
@@ -38,16 +39,20 @@ def stack(datasets: Sequence[SpectrumBase], name: str = "stacked") -> SpectrumBa
     DataValueError : no dataset has a bin left.
     """
     datasets = list(datasets)
-    _require_one_kind(datasets)
-    kept = [dataset for dataset in datasets if dataset.mask.any()]
-    if not kept:
+    require_one_kind(datasets)
+    if not any(dataset.mask.any() for dataset in datasets):
         raise DataValueError(
             "GX-DATASETS-050",
             "nothing to stack: the masks leave no bin of any dataset",
             datasets=", ".join(dataset.name for dataset in datasets),
         )
+    if not isinstance(datasets[0], SpectrumBase):
+        from gammax.datasets._map_stack import stack_maps
+
+        return stack_maps(datasets, name)
+    kept = [dataset for dataset in datasets if dataset.mask.any()]
     for other in kept[1:]:
-        _require_same_axes(kept[0], other)
+        require_same_axes(kept[0], other)
     weights, mask_fit = _weights(kept)
     changes = _stack_off(kept, weights) if kept[0].stat_type == "wstat" else _stack_background(kept, weights)
     livetimes = [dataset.livetime for dataset in kept]
@@ -61,12 +66,13 @@ def stack(datasets: Sequence[SpectrumBase], name: str = "stacked") -> SpectrumBa
         gti=stack_gti([dataset.gti for dataset in kept]),
         meta_table=stack_tables([dataset.meta_table for dataset in kept]),
         livetime=None if None in livetimes else float(np.sum(livetimes)),
-        meta=_stack_meta(datasets, kept),
+        meta=stack_meta(datasets, kept),
         **changes,
     )
 
 
-def _require_one_kind(datasets: Sequence[SpectrumBase]) -> None:
+def require_one_kind(datasets: Sequence[DatasetBase]) -> None:
+    """Raise SchemaError unless there are datasets, all of one kind."""
     if not datasets:
         raise SchemaError("GX-DATASETS-051", "nothing to stack: no dataset was given")
     for other in datasets[1:]:
@@ -78,8 +84,10 @@ def _require_one_kind(datasets: Sequence[SpectrumBase]) -> None:
             )
 
 
-def _require_same_axes(mine: SpectrumBase, other: SpectrumBase) -> None:
-    for axis in ("energy_axis", "energy_axis_true"):
+def require_same_axes(mine: Any, other: Any) -> None:
+    """Raise GeometryError unless two datasets have the same energy axes; the true one where both have an exposure."""
+    both = mine.exposure is not None and other.exposure is not None
+    for axis in ("energy_axis", "energy_axis_true") if both else ("energy_axis",):
         left, right = getattr(mine, axis), getattr(other, axis)
         if difference := left.difference(right):
             raise GeometryError(
@@ -158,6 +166,7 @@ def _stack_off(datasets: Sequence[SpectrumBase], weights: np.ndarray) -> dict[st
     }
 
 
-def _stack_meta(datasets: Sequence[SpectrumBase], kept: Sequence[SpectrumBase]) -> dict[str, Any]:
+def stack_meta(datasets: Sequence[DatasetBase], kept: Sequence[DatasetBase]) -> dict[str, Any]:
+    """Names of the datasets in a stack, and of those that no mask left in."""
     skipped = [dataset.name for dataset in datasets if not dataset.mask.any()]
     return {"stacked": [dataset.name for dataset in kept], **({"skipped": skipped} if skipped else {})}

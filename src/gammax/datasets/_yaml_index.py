@@ -10,19 +10,21 @@ from typing import Any
 from gammax import __version__
 from gammax._paths import check_targets, resolve_path
 from gammax._yaml import read_yaml, write_yaml
-from gammax.datasets._base import SpectrumBase
+from gammax.datasets._dataset import DatasetBase
 from gammax.datasets._files import dataset_files, read_dataset, write_files
+from gammax.datasets._map_dataset import MapDataset
+from gammax.datasets._map_onoff import MapDatasetOnOff
 from gammax.datasets._ogip_write import OGIP_SUFFIXES, ogip_name
 from gammax.datasets._spectrum import SpectrumDataset
 from gammax.datasets._spectrum_onoff import SpectrumDatasetOnOff
 from gammax.errors import SchemaError, did_you_mean
 
-TYPES = {cls.tag: cls for cls in (SpectrumDataset, SpectrumDatasetOnOff)}
+TYPES = {cls.tag: cls for cls in (SpectrumDataset, SpectrumDatasetOnOff, MapDataset, MapDatasetOnOff)}
 _TOP_KEYS = ("datasets", "metadata", "checksum")
 _ENTRY_KEYS = ("name", "type", "filename")
 
 
-def read_datasets(path: str | Path) -> list[SpectrumBase]:
+def read_datasets(path: str | Path) -> list[DatasetBase]:
     """Datasets that a ``datasets.yaml`` lists. The names in it win over those in the files.
 
     Raises
@@ -43,7 +45,7 @@ def read_datasets(path: str | Path) -> list[SpectrumBase]:
     return [_read_entry(entry, k, path) for k, entry in enumerate(entries)]
 
 
-def write_datasets(datasets: Sequence[SpectrumBase], path: str | Path, format: str, overwrite: bool) -> Path:
+def write_datasets(datasets: Sequence[DatasetBase], path: str | Path, format: str, overwrite: bool) -> Path:
     """Write a ``datasets.yaml`` and, beside it, the datasets; the list is written last, all is checked first."""
     path = resolve_path(path)
     names = _file_names(datasets, format, path.name)
@@ -58,7 +60,7 @@ def write_datasets(datasets: Sequence[SpectrumBase], path: str | Path, format: s
     return write_yaml({"datasets": entries, "metadata": {"creator": f"gammax {__version__}"}}, path, overwrite)
 
 
-def _read_entry(entry: Any, k: int, path: Path) -> SpectrumBase:
+def _read_entry(entry: Any, k: int, path: Path) -> DatasetBase:
     where = f"datasets[{k}]"
     if not isinstance(entry, dict):
         raise SchemaError(
@@ -110,13 +112,13 @@ def _check_keys(
             raise SchemaError("GX-DATASETS-135", f"key {key!r} is missing", file=path, key=where)
 
 
-def _file_names(datasets: Sequence[SpectrumBase], format: str, index: str) -> list[str]:
+def _file_names(datasets: Sequence[DatasetBase], format: str, index: str) -> list[str]:
     """File names from dataset names, safe on every file system; all files beside them are different, too."""
     names: list[str] = []
     taken = {index.casefold()}
     suffixes = OGIP_SUFFIXES if format == "ogip" else ("",)
     for dataset in datasets:
-        prefix = "pha_obs" if dataset.stat_type == "wstat" else ""
+        prefix = "pha_obs" if dataset.tag == "SpectrumDatasetOnOff" else ""
         stem = prefix + re.sub(r"[^\w+-]", "_", dataset.name, flags=re.ASCII)
         number, candidate = 1, f"{stem}.fits"
         while taken & (files := {ogip_name(candidate, suffix).casefold() for suffix in suffixes}):

@@ -86,6 +86,7 @@ def directional_cut(geom: RegionGeom, observation: Observation) -> RadMax2D | No
                 do="give a circle as ON region",
                 **where,
             )
+        _check_reach(geom, observation, rad_max, where)
         return rad_max
     if rad_max is not None:
         _check_radius(geom.region, rad_max, where)
@@ -107,17 +108,34 @@ def _rad_max(observation: Observation, required: bool) -> RadMax2D | None:
     return None
 
 
+def _check_reach(geom: RegionGeom, observation: Observation, rad_max: RadMax2D, where: dict[str, Any]) -> None:
+    offset = float(geom.center_skydir.separation(observation.get_pointing_icrs()).deg)
+    if rad_max.values(energy=geom.axes["energy"].center_value("TeV"), offset=offset).any():
+        return
+    axes = {
+        name: rad_max.axes[name].edges_value(unit)[[0, -1]] for name, unit in (("energy", "TeV"), ("offset", "deg"))
+    }
+    raise GeometryError(
+        "GX-MAKERS-014",
+        "RAD_MAX is zero at all energies at the offset of the source",
+        found=f"0 deg at an offset of {offset:.4g} deg",
+        expected="{:.4g} to {:.4g} TeV, offsets from {:.4g} to {:.4g} deg".format(*axes["energy"], *axes["offset"]),
+        **where,
+    )
+
+
 def _check_radius(region: Any, rad_max: RadMax2D, where: dict[str, Any]) -> None:
-    if not rad_max.is_fixed_rad_max or not isinstance(region, CircleSkyRegion):
+    is_fixed = rad_max.data.min() == rad_max.data.max()
+    if not is_fixed or not isinstance(region, CircleSkyRegion):
         raise GeometryError(
             "GX-MAKERS-012",
             "the responses are point-like, and the ON region is not that of their cut",
             found=type(region).__name__,
-            expected="a circle of RAD_MAX" if rad_max.is_fixed_rad_max else "a point: RAD_MAX depends on energy",
+            expected="a circle of RAD_MAX" if is_fixed else "a point: RAD_MAX depends on energy",
             do="give PointSkyRegion(center) as ON region",
             **where,
         )
-    radius, cut = region.radius.to_value("deg"), float(rad_max.values(energy=1.0, offset=0.0))
+    radius, cut = region.radius.to_value("deg"), float(rad_max.quantity.flat[0].to_value("deg"))
     if not np.isclose(radius, cut, rtol=RADIUS_RTOL, atol=0):
         raise GeometryError(
             "GX-MAKERS-013",

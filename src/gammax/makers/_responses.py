@@ -38,21 +38,19 @@ def require(observation: Observation, name: str, do: str = "") -> Any:
     return response
 
 
-def offsets_of(geom: RegionGeom, pointing: SkyCoord, use_region_center: bool) -> np.ndarray:
-    """Angles [deg] between the pointing and the centre of a region, or points that fill it evenly."""
-    center = geom.center_skydir
+def points_of(geom: RegionGeom, use_region_center: bool) -> SkyCoord:
+    """Centre of a region, or points that fill it evenly; shape (n,)."""
+    center: Any = geom.center_skydir
     if center is None:
         raise GeometryError("GX-MAKERS-021", "the dataset has no region")
     if use_region_center or isinstance(geom.region, PointSkyRegion):
-        return np.array([float(center.separation(pointing).deg)])
+        return center[np.newaxis]
     width = float(np.max(geom.wcs.pixel_shape) * np.max(np.abs(geom.wcs.wcs.cdelt)))
     image = WcsGeom.create(
         skydir=center, binsz=width / _PIXELS_ACROSS, width=width, proj="TAN", frame=center.frame.name
     )
     inside = image_mask(geom.region, image.wcs, image.npix)
-    if not inside.any():
-        return np.array([float(center.separation(pointing).deg)])
-    return image.get_coord()["skycoord"][inside].separation(pointing).deg
+    return image.get_coord()["skycoord"][inside] if inside.any() else center[np.newaxis]
 
 
 def effective_area(observation: Observation, axis: MapAxis, offsets: np.ndarray) -> np.ndarray:
