@@ -127,6 +127,26 @@ def test_a_missing_parameter_takes_its_default_with_one_warning(tmp_path):
         Models.read(write(tmp_path, text))
 
 
+def test_covariance_of_a_product_as_the_peer_names_its_parameters(tmp_path):
+    """Gammapy 2.1 names them ``crab.spectral.model1.index`` in any case, we only where names repeat."""
+    product = PowerLawSpectralModel() * PowerLawNormSpectralModel()
+    covariance = np.diag(np.arange(1.0, 7.0))
+    path = tmp_path / "models.yaml"
+    Models([SkyModel(product, "crab")], covariance).write(path)
+    matrix = tmp_path / "models_covariance.dat"
+    text = matrix.read_text()
+    for place, name in (("model1", "index"), ("model1", "amplitude"), ("model2", "tilt"), ("model2", "norm")):
+        # columns keep their places
+        ours, theirs = f"{' ' * 7}crab.spectral.{name} |", f"crab.spectral.{place}.{name} |"
+        assert ours in text
+        text = text.replace(ours, theirs)
+    matrix.write_text(text)
+    np.testing.assert_array_equal(Models.read(path).covariance, covariance)
+    matrix.write_text(text.replace("model1.index", "model1.alpha"))
+    with pytest.raises(SchemaError, match="GX-MODEL-028"):
+        Models.read(path)
+
+
 def test_covariance_of_other_models_is_refused(tmp_path):
     models = Models(SkyModel(PowerLawSpectralModel(), "a"))
     Models(models.models, np.eye(3)).write(tmp_path / "models.yaml")

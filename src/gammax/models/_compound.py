@@ -73,6 +73,11 @@ class CompoundSpectralModel(SpectralModel):
             return self.model1.energy_flux_values(edges, panels) + self.model2.energy_flux_values(edges, panels)
         return super().energy_flux_values(edges, panels)
 
+    def with_default_state(self) -> CompoundSpectralModel:
+        """Model with its parameters free or frozen as the classes of its parts declare them."""
+        parts = self.model1.with_default_state(), self.model2.with_default_state()
+        return CompoundSpectralModel(*parts, self.operator)
+
     def replace(self, **changes: Any) -> CompoundSpectralModel:
         """Model with parameters of its parts changed; a name that both parts have must be changed on the part.
 

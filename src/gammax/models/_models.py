@@ -1,4 +1,4 @@
-"""A list of sources, their parameters by name, and the covariance that a fit has given them."""
+"""A list of sources and backgrounds, their parameters by name, and the covariance that a fit has given them."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.units import Quantity
 
 from gammax.errors import ModelError, did_you_mean
+from gammax.models._background import FoVBackgroundModel
 from gammax.models._parameter import Parameter, is_parameter
-from gammax.models._sky_model import SkyModel
+from gammax.models._selection import selection_mask
+from gammax.models._sky_model import Component, SkyModel
 from gammax.units import same_dimension
 
 
 class Models(eqx.Module):
-    """Sources that are fitted together, in order, found by index or by name.
+    """Sources and backgrounds that are fitted together, in order, found by index or by name.
 
     Parameters
     ----------
-    models : sky models; names must differ.
+    models : `SkyModel`, `FoVBackgroundModel`, `TemplateNPredModel`; names must differ.
     covariance : of all parameters in their own units, shape (P, P), in the order of `parameters`; None before a fit.
 
     Raises
@@ -32,13 +35,13 @@ class Models(eqx.Module):
     ModelError : two models of one name, a link between parameters of different units, a covariance of wrong shape.
     """
 
-    models: tuple[SkyModel, ...]
+    models: tuple[Any, ...]
     covariance: np.ndarray | None
 
-    def __init__(self, models: SkyModel | Iterable[SkyModel] = (), covariance: np.ndarray | None = None):
-        self.models = (models,) if isinstance(models, SkyModel) else tuple(models)
+    def __init__(self, models: Component | Iterable[Component] = (), covariance: np.ndarray | None = None):
+        self.models = (models,) if isinstance(models, Component) else tuple(models)
         for model in self.models:
-            if not isinstance(model, SkyModel):
+            if not isinstance(model, Component):
                 raise ModelError(
                     "GX-MODEL-032",
                     "not a sky model",
@@ -66,20 +69,20 @@ class Models(eqx.Module):
     def __len__(self) -> int:
         return len(self.models)
 
-    def __iter__(self) -> Iterator[SkyModel]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self.models)
 
-    def __getitem__(self, key: int | str) -> SkyModel:
+    def __getitem__(self, key: int | str) -> Any:
         if isinstance(key, str):
             if key not in self.names:
                 raise ModelError("GX-MODEL-016", f"no model named {key!r}", do=did_you_mean(key, self.names))
             return self.models[self.names.index(key)]
         return self.models[key]
 
-    def __add__(self, other: SkyModel | Iterable[SkyModel]) -> Models:
+    def __add__(self, other: Component | Iterable[Component]) -> Models:
         return Models([*self.models, *Models(other).models])
 
-    def replace(self, model: SkyModel) -> Models:
+    def replace(self, model: Component) -> Models:
         """Models with the one of the same name exchanged; the covariance is dropped.
 
         Raises
@@ -88,6 +91,60 @@ class Models(eqx.Module):
         """
         place = self.names.index(self[model.name].name)
         return Models([*self.models[:place], model, *self.models[place + 1 :]])
+
+    # -- selections -------------------------------------------------------------------------------------------------
+
+    @property
+    def sky_models(self) -> Models:
+        """The sources."""
+        return self._subset([isinstance(model, SkyModel) for model in self.models])
+
+    @property
+    def background_models(self) -> Models:
+        """All but the sources."""
+        return self._subset([not isinstance(model, SkyModel) for model in self.models])
+
+    @property
+    def positions(self) -> SkyCoord:
+        """Centres [icrs] of the sources that have one."""
+        places = [model.position.icrs for model in self.sky_models if model.position is not None]
+        lonlat = [(place.ra.deg, place.dec.deg) for place in places]
+        return SkyCoord(np.reshape(lonlat, (-1, 2)), unit="deg", frame="icrs")
+
+    def select(
+        self,
+        name_substring: str | None = None,
+        datasets_names: str | Sequence[str] | None = None,
+        tag: str | Sequence[str] | None = None,
+        model_type: str | None = None,
+        frozen: bool | None = None,
+    ) -> Models:
+        """Models that meet all conditions, with their part of the covariance.
+
+        Parameters
+        ----------
+        name_substring : part of the name.
+        datasets_names : seen in one of these datasets.
+        tag : class name or tag of the model or, with `model_type` "spectral" or "spatial", of that part.
+        frozen : with all parameters frozen (True), or not all (False).
+        """
+        return self._subset(selection_mask(self.models, name_substring, datasets_names, tag, model_type, frozen))
+
+    def _subset(self, mask: Sequence[bool]) -> Models:
+        kept = [model for model, keep in zip(self.models, mask, strict=True) if keep]
+        if self.covariance is None:
+            return Models(kept)
+        rows = np.repeat(np.asarray(mask, bool), [len(model.parameters) for model in self.models])
+        return Models(kept, self.covariance[np.ix_(rows, rows)])
+
+    def reassign(self, dataset_name: str, new_dataset_name: str) -> Models:
+        """Models in which those that name one dataset name another in its place.
+
+        Raises
+        ------
+        ModelError : two models of one name are the result.
+        """
+        return Models([_reassigned(model, dataset_name, new_dataset_name) for model in self.models], self.covariance)
 
     # -- parameters -------------------------------------------------------------------------------------------------
 
@@ -129,12 +186,22 @@ class Models(eqx.Module):
         joined = self.map_parameters(lambda name, p: first.replace(name=p.name, link=label) if name in names else p)
         return Models(joined.models)
 
-    def freeze(self, *names: str) -> Models:
-        """Models with the named parameters and those linked to them held fixed in fits (all, if none is named)."""
+    def freeze(self, *names: str, model_type: str | None = None) -> Models:
+        """Models with the named parameters and those linked to them held fixed in fits (all, if none is named).
+
+        With `model_type` "spectral" or "spatial", all parameters of that part.
+        """
+        if model_type is not None:
+            return Models([model.freeze(model_type) for model in self.models], self.covariance)
         return self._with_state(names, True)
 
-    def unfreeze(self, *names: str) -> Models:
-        """Models with the named parameters and those linked to them free in fits (all, if none is named)."""
+    def unfreeze(self, *names: str, model_type: str | None = None) -> Models:
+        """Models with the named parameters and those linked to them free in fits (all, if none is named).
+
+        With `model_type` "spectral" or "spatial", the parameters of that part as their classes declare them.
+        """
+        if model_type is not None:
+            return Models([model.unfreeze(model_type) for model in self.models], self.covariance)
         return self._with_state(names, False)
 
     def _with_state(self, names: tuple[str, ...], frozen: bool) -> Models:
@@ -162,30 +229,40 @@ class Models(eqx.Module):
             return np.full(len(self.parameters), np.nan)
         return np.sqrt(np.diag(self.covariance))
 
-    def subcovariance(self, name: str) -> np.ndarray:
-        """Covariance of the parameters of one model.
+    def subcovariance(self, name: str, part: str | None = None) -> np.ndarray:
+        """Covariance of the parameters of one model, or of its "spectral" or "spatial" part alone.
 
         Raises
         ------
-        ModelError : no such model, or no covariance yet.
+        ModelError : no such model or part, or no covariance yet.
         """
         if self.covariance is None:
             raise ModelError("GX-MODEL-018", "these models have no covariance", do="take the models of a fit result")
         place = self.names.index(self[name].name)
-        before = sum(len(model.spectral_model.parameters) for model in self.models[:place])
-        own = slice(before, before + len(self[name].spectral_model.parameters))
+        start, parts = sum(len(model.parameters) for model in self.models[:place]), self[name].parts
+        if part is None:
+            own = slice(start, start + len(self[name].parameters))
+        elif part in parts:
+            start += len(parts["spectral"].parameters) if part == "spatial" else 0
+            own = slice(start, start + len(parts[part].parameters))
+        else:
+            raise ModelError("GX-MODEL-066", f"the model has no {part} part", model=name, do=did_you_mean(part, parts))
         return self.covariance[own, own]
 
     def evaluate_error(self, name: str, energy: Any) -> Quantity:
         """Flux of a model and its 1 sigma error at energies, shape (2, ...); errors as `subcovariance`."""
-        return self[name].spectral_model.evaluate_error(energy, self.subcovariance(name))
+        return self[name].spectral_model.evaluate_error(energy, self.subcovariance(name, "spectral"))
+
+    def position_error(self, name: str) -> Any:
+        """Region that holds the position of a source with 95 % probability; errors as `subcovariance`."""
+        return self[name].spatial_model.position_error(self.subcovariance(name, "spatial"))
 
     def to_parameters_table(self) -> Table:
         """Table: model, name, value, error, unit, min, max, frozen, link."""
         errors, rows = iter(self.errors), []
         for model in self.models:
             for name, p in _named_parameters(model):
-                inside = name.removeprefix(f"{model.name}.spectral.")
+                inside = name.removeprefix(f"{model.name}.").partition(".")[2]
                 numbers = (float(p.value), next(errors), p.unit, float(p.min), float(p.max))
                 rows.append((model.name, inside, *numbers, p.frozen, p.link or ""))
         names = ("model", "name", "value", "error", "unit", "min", "max", "frozen", "link")
@@ -201,8 +278,8 @@ class Models(eqx.Module):
         return read_models(path)
 
     @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> Models:
-        """Models from the mapping of a model YAML file.
+    def from_dict(cls, content: dict[str, Any], folder: str | Path | None = None) -> Models:
+        """Models from the mapping of a model YAML file; files that it names are relative to `folder`.
 
         Raises
         ------
@@ -210,19 +287,23 @@ class Models(eqx.Module):
         """
         from gammax.models._yaml import models_from_dict
 
-        return models_from_dict(content)
+        return models_from_dict(content, folder)
 
     def to_dict(self) -> dict[str, Any]:
         """Mapping in the layout of the model YAML."""
-        from gammax.models._yaml import models_to_dict
+        from gammax.models._yaml_write import models_to_dict
 
         return models_to_dict(self)
 
-    def write(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write model YAML, and beside it ``<stem>_covariance.dat`` where there is a covariance."""
-        from gammax.models._yaml import write_models
+    def write(self, path: str | Path, overwrite: bool = False, overwrite_templates: bool = False) -> None:
+        """Write model YAML, and beside it ``<stem>_covariance.dat`` where there is a covariance.
 
-        write_models(self, path, overwrite)
+        Maps of templates go where their `filename` says, or to ``<stem>_<name>.fits`` without one; files that exist
+        stay as they are unless `overwrite_templates`.
+        """
+        from gammax.models._yaml_write import write_models
+
+        write_models(self, path, overwrite, overwrite_templates)
 
     def __repr__(self) -> str:
         return "Models([\n" + "".join(f"  {model!r},\n" for model in self.models) + "])"
@@ -234,18 +315,29 @@ class Models(eqx.Module):
         return self.to_parameters_table()._repr_html_()
 
 
-def _named_parameters(model: SkyModel) -> list[tuple[str, Parameter]]:
-    found = jax.tree_util.tree_leaves_with_path(model.spectral_model, is_leaf=is_parameter)
-    times = Counter(p.name for _, p in found)
+def _named_parameters(model: Component) -> list[tuple[str, Parameter]]:
     names = []
-    for path, p in found:
-        # parts of a compound that share a name are told apart by their place in it
-        inside = ".".join(str(step.name) for step in path) if times[p.name] > 1 else p.name
-        names.append((f"{model.name}.spectral.{inside}", p))
+    for kind, part in model.parts.items():
+        leaves = jax.tree_util.tree_leaves_with_path(part, is_leaf=is_parameter)
+        found = [(path, p) for path, p in leaves if is_parameter(p)]
+        times = Counter(p.name for _, p in found)
+        for path, p in found:
+            # parts of a compound that share a name are told apart by their place in it
+            inside = ".".join(str(step.name) for step in path) if times[p.name] > 1 else p.name
+            names.append((f"{model.name}.{kind}.{inside}", p))
     return names
 
 
-def _share_links(models: Sequence[SkyModel]) -> tuple[SkyModel, ...]:
+def _reassigned(model: Component, old: str, new: str) -> Component:
+    if model.datasets_names is None or old not in model.datasets_names:
+        return model
+    if isinstance(model, FoVBackgroundModel):
+        name = f"{new}-bkg" if model.name == f"{old}-bkg" else model.name
+        return model.replace(dataset_name=new, name=name)
+    return model.replace(datasets_names=[new if name == old else name for name in model.datasets_names])
+
+
+def _share_links(models: Sequence[Component]) -> tuple[Any, ...]:
     """Give all parameters of one link label the value, bounds and state of the first of them."""
     first: dict[str, Parameter] = {}
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,15 +11,16 @@ from astropy.units import Quantity, TeV
 from jax import Array
 
 from gammax._config import require_x64
-from gammax.errors import ModelError, did_you_mean
+from gammax.errors import ModelError
+from gammax.models._declared import DeclaredModel, register
 from gammax.models._integrate import integrate_bins, n_panels
-from gammax.models._parameter import Parameter, is_parameter, make_parameter
+from gammax.models._parameter import is_parameter
 from gammax.units import canonical_factor, to_value
 
 SPECTRAL_MODELS: dict[str, type[SpectralModel]] = {}
 
 
-class SpectralModel(eqx.Module):
+class SpectralModel(DeclaredModel):
     """Differential flux as a function of energy.
 
     A model declares its parameters and writes `evaluate`; integrals, derivatives, error bands and YAML follow::
@@ -45,18 +44,7 @@ class SpectralModel(eqx.Module):
     ModelError : unknown parameter name. UnitError : a value without unit or with the wrong one.
     """
 
-    tag: ClassVar[tuple[str, ...]] = ()
     unit: ClassVar[str] = "TeV-1 s-1 cm-2"
-
-    def __init__(self, **values: Any):
-        fields = {field.name: field for field in dataclasses.fields(self) if "default" in field.metadata}
-        for name in values:
-            if name not in fields:
-                raise ModelError(
-                    "GX-MODEL-005", f"{type(self).__name__} has no parameter {name!r}", do=did_you_mean(name, fields)
-                )
-        for name, field in fields.items():
-            setattr(self, name, make_parameter(field, values.get(name)))
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
@@ -68,15 +56,7 @@ class SpectralModel(eqx.Module):
                 expected="TeV-1 s-1 cm-2, or '' for a factor",
                 do="let evaluate return canonical units",
             )
-        for name in (cls.__name__, *cls.__dict__.get("tag", ())):
-            known = SPECTRAL_MODELS.setdefault(name, cls)
-            if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-                raise ModelError(
-                    "GX-MODEL-006",
-                    f"a spectral model named {name!r} exists already",
-                    found=f"{known.__module__}.{known.__qualname__}",
-                )
-            SPECTRAL_MODELS[name] = cls
+        register(SPECTRAL_MODELS, cls, "spectral")
 
     # -- device side: plain arrays in canonical units --------------------------------------------------------------
 
@@ -95,65 +75,6 @@ class SpectralModel(eqx.Module):
         if hasattr(self, "evaluate_energy_flux"):
             return self.evaluate_energy_flux(edges[:-1], edges[1:], **self._values())
         return integrate_bins(self.dnde, edges, panels, power=1)
-
-    def _values(self) -> dict[str, Any]:
-        return {name: getattr(self, name).canonical for name in self.parameter_names()}
-
-    # -- what the model is made of ----------------------------------------------------------------------------------
-
-    @classmethod
-    def parameter_names(cls) -> tuple[str, ...]:
-        """Names of the declared parameters, in order."""
-        return tuple(field.name for field in dataclasses.fields(cls) if "default" in field.metadata)
-
-    @classmethod
-    def norm_names(cls) -> frozenset[str]:
-        """Names of the parameters that the model is proportional to."""
-        return frozenset(field.name for field in dataclasses.fields(cls) if field.metadata.get("is_norm"))
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """All parameters, those of parts included, in order."""
-        return tuple(jax.tree.leaves(self, is_leaf=is_parameter))
-
-    def replace(self, **changes: Any) -> SpectralModel:
-        """Model with some parameters changed: numbers (in the parameter's unit), text or Quantities with unit, or
-        whole `Parameter` objects.
-
-        Raises
-        ------
-        ModelError : unknown parameter name. UnitError : a unit that does not fit.
-        """
-        names = self.parameter_names()
-        for name in changes:
-            if name not in names:
-                raise ModelError(
-                    "GX-MODEL-005", f"{type(self).__name__} has no parameter {name!r}", do=did_you_mean(name, names)
-                )
-        values = {name: getattr(self, name) for name in names}
-        for name, change in changes.items():
-            kept = values[name]
-            values[name] = change.replace(name=name) if is_parameter(change) else kept.replace(value=change)
-        return type(self)(**values)
-
-    def freeze(self, *names: str) -> SpectralModel:
-        """Model with the named parameters (all, if none is named) held fixed in fits."""
-        return self._with_state(names, True)
-
-    def unfreeze(self, *names: str) -> SpectralModel:
-        """Model with the named parameters (all, if none is named) free in fits."""
-        return self._with_state(names, False)
-
-    def _with_state(self, names: tuple[str, ...], frozen: bool) -> SpectralModel:
-        chosen = names or tuple(parameter.name for parameter in self.parameters)
-        unknown = set(chosen) - {parameter.name for parameter in self.parameters}
-        if unknown:
-            raise ModelError(
-                "GX-MODEL-005",
-                f"no parameter {sorted(unknown)[0]!r}",
-                do=did_you_mean(sorted(unknown)[0], [p.name for p in self.parameters]),
-            )
-        return jax.tree.map(lambda p: p.replace(frozen=frozen) if p.name in chosen else p, self, is_leaf=is_parameter)
 
     def __mul__(self, other: SpectralModel) -> SpectralModel:
         return SPECTRAL_MODELS["CompoundSpectralModel"](self, other, "mul")
@@ -189,6 +110,8 @@ class SpectralModel(eqx.Module):
         if lost.any() and not covariance.any():
             covariance = np.full(covariance.shape, np.nan)
         energies = _energies(energy)
+        if not self.parameters:
+            return Quantity(np.stack([np.asarray(_dnde(self, energies)), np.zeros(energies.shape)]), self.unit)
         jacobian = _jacobian(self, energies.ravel())
         variance = np.einsum("ep,pq,eq->e", jacobian, covariance, jacobian).reshape(energies.shape)
         both = np.stack([np.asarray(_dnde(self, energies)), np.sqrt(np.maximum(variance, 0.0))])
@@ -203,10 +126,6 @@ class SpectralModel(eqx.Module):
         edges = np.stack([lower.ravel(), upper.ravel()], axis=1)
         panels = max(n_panels(pair) for pair in edges)
         return np.asarray(function(self, edges, panels)).reshape(lower.shape)
-
-    def __repr__(self) -> str:
-        inside = ", ".join(f"{p.name}={p.value:.6g}{' ' if p.unit else ''}{p.unit}" for p in self.parameters)
-        return f"{type(self).__name__}({inside})"
 
 
 def _energies(energy: Any) -> np.ndarray:

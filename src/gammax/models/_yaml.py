@@ -1,29 +1,36 @@
-"""Model YAML in the field's form: components, spectral models by type, parameters by name, a covariance file."""
+"""Model YAML in the field's form, read: components, their parts by type, parameters by name, files beside it."""
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from astropy.table import Table
+from astropy.units import Quantity
 
-from gammax._paths import file_fault, resolve_path, write_text
-from gammax._yaml import read_yaml, write_yaml
-from gammax.errors import FileFormatError, GammaxError, GammaxWarning, SchemaError, did_you_mean
+from gammax._paths import resolve_path
+from gammax._yaml import read_yaml
+from gammax.errors import GammaxError, GammaxWarning, SchemaError, did_you_mean
+from gammax.maps import WcsNDMap
+from gammax.models._background import FoVBackgroundModel, TemplateNPredModel
 from gammax.models._compound import CompoundSpectralModel
+from gammax.models._covariance_file import read_covariance
 from gammax.models._models import Models
 from gammax.models._parameter import Parameter
-from gammax.models._sky_model import SkyModel
+from gammax.models._point import ConstantSpatialModel
+from gammax.models._sky_model import Component, SkyModel
+from gammax.models._spatial import SPATIAL_MODELS, SpatialModel
 from gammax.models._spectral import SPECTRAL_MODELS, SpectralModel
-from gammax.units import canonical_factor, same_dimension
+from gammax.models._template_spatial import TemplateSpatialModel
+from gammax.models._template_spectral import TemplateSpectralModel
+from gammax.units import canonical_factor, parse_unit, same_dimension
 
 
 class _ParameterEntry(msgspec.Struct, forbid_unknown_fields=True):
-    """One parameter; the last five keys steer the peer's scans and solver, or are its old bookkeeping."""
+    """One parameter; from `interp` on the keys steer the peer's scans and solver, or are its old bookkeeping."""
 
     name: str
     value: float
@@ -38,21 +45,45 @@ class _ParameterEntry(msgspec.Struct, forbid_unknown_fields=True):
     scale_transform: str | None = None
     factor: float | None = None
     scale: float | str | None = None
+    prior: dict[str, Any] | None = None
+
+
+class _ArrayEntry(msgspec.Struct, forbid_unknown_fields=True):
+    data: list[float]
+    unit: str = ""
 
 
 class _SpectralEntry(msgspec.Struct, forbid_unknown_fields=True):
     type: str
     parameters: list[_ParameterEntry] = []
-    model1: _SpectralEntry | None = None
-    model2: _SpectralEntry | None = None
+    model1: dict[str, Any] | None = None
+    model2: dict[str, Any] | None = None
     operator: str | None = None
+    energy: _ArrayEntry | None = None
+    values: _ArrayEntry | None = None
+
+
+class _SpatialEntry(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    frame: str = "icrs"
+    parameters: list[_ParameterEntry] = []
+    filename: str | None = None
+    normalize: bool = True
+    unit: str | None = None
 
 
 class _ComponentEntry(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    spectral: _SpectralEntry
+    """One model; bare `parameters` are those of the spectrum of a background, as old files have them."""
+
     type: str = "SkyModel"
+    name: str | None = None
+    spectral: dict[str, Any] | None = None
+    spatial: dict[str, Any] | None = None
+    temporal: dict[str, Any] | None = None
+    parameters: list[dict[str, Any]] | None = None
+    apply_irf: dict[str, bool] | None = None
     datasets_names: list[str] | str | None = None
+    filename: str | None = None
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,14 +93,29 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     checksum: str | None = None
 
 
-def models_from_dict(content: dict[str, Any]) -> Models:
-    """See `Models.from_dict`. Errors of single parameters become a diagonal covariance."""
+class _Reader(NamedTuple):
+    """A component on its way to a model: its name for messages, the folder of its files, all parameters read so far."""
+
+    owner: str
+    folder: Path | None
+    entries: list[_ParameterEntry | None]
+
+
+def _convert(content: Any, kind: Any, **where: Any) -> Any:
     try:
-        document = msgspec.convert(content, _Document, strict=False)
+        return msgspec.convert(content, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise SchemaError("GX-MODEL-020", f"models: {error}", do="see Models.to_dict for the layout") from error
+        raise SchemaError(
+            "GX-MODEL-020", f"models: {error}", do="see Models.to_dict for the layout", **where
+        ) from error
+
+
+def models_from_dict(content: dict[str, Any], folder: str | Path | None = None) -> Models:
+    """See `Models.from_dict`. Errors of single parameters become a diagonal covariance."""
+    document = _convert(content, _Document)
     entries: list[_ParameterEntry | None] = []
-    models = Models([_sky_model(component, entries) for component in document.components])
+    base = None if folder is None else resolve_path(folder)
+    models = Models([_component(component, base, entries) for component in document.components])
     errors = [_error(entry, p) for entry, p in zip(entries, models.parameters.values(), strict=True)]
     return Models(models.models, np.diag(np.square(errors))) if any(errors) else models
 
@@ -81,53 +127,141 @@ def _error(entry: _ParameterEntry | None, p: Parameter) -> float:
     return entry.error * (canonical_factor(entry.unit) / canonical_factor(p.unit) if entry.unit else 1.0)
 
 
-def _sky_model(entry: _ComponentEntry, entries: list[_ParameterEntry | None]) -> SkyModel:
-    if entry.type not in ("SkyModel", "sky-model"):
+def _component(entry: _ComponentEntry, folder: Path | None, entries: list[_ParameterEntry | None]) -> Component:
+    owner = entry.name or f"{entry.type} of {entry.datasets_names}"
+    kind = next((kind for kind in _KINDS if entry.type in (kind.__name__, *kind.tag)), None)
+    if kind is None:
+        names = [kind.__name__ for kind in _KINDS]
         raise SchemaError(
-            "GX-MODEL-021",
-            f"unknown model type {entry.type!r}",
-            model=entry.name,
-            do=did_you_mean(entry.type, ["SkyModel"]),
+            "GX-MODEL-021", f"unknown model type {entry.type!r}", model=owner, do=did_you_mean(entry.type, names)
         )
-    return SkyModel(_spectral_model(entry.spectral, entry.name, entries), entry.name, entry.datasets_names)
+    reader = _Reader(owner, folder, entries)
+    given = {"name": entry.name, "datasets_names": entry.datasets_names, "temporal": entry.temporal}
+    given |= {"apply_irf": entry.apply_irf, "filename": entry.filename, "parameters": entry.parameters}
+    for key, value in given.items():
+        if value is not None and key not in _KEYS[kind]:
+            raise SchemaError("GX-MODEL-067", f"a {kind.__name__} cannot have {key!r} here", model=owner)
+    if kind is FoVBackgroundModel:
+        return _fov_background(entry, reader)
+    if entry.spectral is None and kind is SkyModel:
+        raise SchemaError("GX-MODEL-020", "models: a SkyModel needs `spectral`", model=owner)
+    if entry.name is None:
+        raise SchemaError("GX-MODEL-020", "models: a model needs a `name`", model=owner)
+    parts: dict[str, Any] = {
+        "spectral_model": _spectral_model(entry.spectral or {"type": "PowerLawNormSpectralModel"}, reader),
+        "spatial_model": None if entry.spatial is None else _spatial_model(entry.spatial, reader),
+    }
+    if kind is TemplateNPredModel:
+        template, filename = _read_map(entry.filename, reader)
+        return TemplateNPredModel(
+            template, name=entry.name, filename=filename, datasets_names=entry.datasets_names, **parts
+        )
+    return SkyModel(name=entry.name, datasets_names=entry.datasets_names, apply_irf=entry.apply_irf, **parts)
 
 
-def _spectral_model(entry: _SpectralEntry, owner: str, entries: list[_ParameterEntry | None]) -> SpectralModel:
-    if entry.type not in SPECTRAL_MODELS:
+_KINDS = (SkyModel, FoVBackgroundModel, TemplateNPredModel)
+_KEYS = {
+    SkyModel: ("name", "datasets_names", "apply_irf"),
+    FoVBackgroundModel: ("name", "datasets_names", "parameters"),
+    TemplateNPredModel: ("name", "datasets_names", "filename"),
+}
+
+
+def _fov_background(entry: _ComponentEntry, reader: _Reader) -> FoVBackgroundModel:
+    names = [entry.datasets_names] if isinstance(entry.datasets_names, str) else entry.datasets_names or []
+    if len(names) != 1:
         raise SchemaError(
-            "GX-MODEL-022",
-            f"unknown spectral model {entry.type!r}",
-            model=owner,
-            do=did_you_mean(entry.type, SPECTRAL_MODELS),
+            "GX-MODEL-068",
+            "a FoVBackgroundModel is for one dataset",
+            found=names,
+            expected="datasets_names of one name",
         )
-    kind = SPECTRAL_MODELS[entry.type]
+    spectral = entry.spectral or {"type": "PowerLawNormSpectralModel", "parameters": entry.parameters or []}
+    # the field's files may leave out the spectrum: all defaults, nothing to warn of
+    model = _spectral_model(spectral, reader, quiet=entry.spectral is None)
+    spatial = None if entry.spatial is None else _spatial_model(entry.spatial, reader)
+    return FoVBackgroundModel(names[0], model, spatial, entry.name)
+
+
+def _look_up(content: dict[str, Any], known: dict[str, Any], what: str, code: str, owner: str) -> Any:
+    name = content.get("type")
+    if not isinstance(name, str) or name not in known:
+        raise SchemaError(code, f"unknown {what} model {name!r}", model=owner, do=did_you_mean(str(name), known))
+    return known[name]
+
+
+def _spectral_model(content: dict[str, Any], reader: _Reader, quiet: bool = False) -> SpectralModel:
+    kind = _look_up(content, SPECTRAL_MODELS, "spectral", "GX-MODEL-022", reader.owner)
+    entry = _convert(content, _SpectralEntry, model=reader.owner)
     if kind is CompoundSpectralModel:
         if entry.model1 is None or entry.model2 is None or entry.operator is None:
-            raise SchemaError("GX-MODEL-023", "a compound model needs model1, model2 and operator", model=owner)
-        first = _spectral_model(entry.model1, owner, entries)
-        return CompoundSpectralModel(first, _spectral_model(entry.model2, owner, entries), entry.operator)
-    given = {parameter.name: parameter for parameter in entry.parameters}
-    if len(given) < len(entry.parameters):
-        twice = Counter(parameter.name for parameter in entry.parameters).most_common(1)[0][0]
-        raise SchemaError("GX-MODEL-033", f"parameter {twice!r} is given twice", model=owner)
-    default = kind()
-    for name in given:
-        if name not in kind.parameter_names():
+            raise SchemaError("GX-MODEL-023", "a compound model needs model1, model2 and operator", model=reader.owner)
+        first = _spectral_model(entry.model1, reader)
+        return CompoundSpectralModel(first, _spectral_model(entry.model2, reader), entry.operator)
+    if kind is TemplateSpectralModel:
+        if entry.energy is None or entry.values is None:
+            raise SchemaError("GX-MODEL-069", "a template needs energy and values", model=reader.owner)
+        arrays = (Quantity(part.data, parse_unit(part.unit)) for part in (entry.energy, entry.values))
+        return TemplateSpectralModel(*arrays)
+    return kind(**_parameters(kind, entry.parameters, reader, quiet))
+
+
+def _spatial_model(content: dict[str, Any], reader: _Reader) -> SpatialModel:
+    kind = _look_up(content, SPATIAL_MODELS, "spatial", "GX-MODEL-070", reader.owner)
+    entry = _convert(content, _SpatialEntry, model=reader.owner)
+    # a constant and the place of a map need no word: their defaults are what files leave out
+    quiet = kind in (ConstantSpatialModel, TemplateSpatialModel)
+    values = _parameters(kind, entry.parameters, reader, quiet)
+    if kind is not TemplateSpatialModel:
+        return kind(frame=entry.frame, **values)
+    template, filename = _read_map(entry.filename, reader)
+    if not template.unit and entry.unit:
+        template = template.replace(unit=entry.unit)
+    if "frame" in content and entry.frame != template.geom.frame:
+        raise SchemaError(
+            "GX-MODEL-071",
+            "the frame of a template is that of its map",
+            model=reader.owner,
+            found=entry.frame,
+            expected=template.geom.frame,
+        )
+    return TemplateSpatialModel(template, entry.normalize, filename, **values)
+
+
+def _read_map(filename: str | None, reader: _Reader) -> tuple[WcsNDMap, str]:
+    """Map of a template, and the name to keep of its file: whole, unless it has a variable in it."""
+    if filename is None:
+        raise SchemaError("GX-MODEL-072", "a template needs a filename", model=reader.owner)
+    path = resolve_path(filename, reader.folder)
+    return WcsNDMap.read(path), filename if filename.startswith(("$", "~")) else str(path)
+
+
+def _parameters(kind: Any, listed: list[_ParameterEntry], reader: _Reader, quiet: bool = False) -> dict[str, Parameter]:
+    """Parameters of a class from their entries, which are put on record."""
+    given = {parameter.name: parameter for parameter in listed}
+    if len(given) < len(listed):
+        twice = Counter(parameter.name for parameter in listed).most_common(1)[0][0]
+        raise SchemaError("GX-MODEL-033", f"parameter {twice!r} is given twice", model=reader.owner)
+    default = kind.default_parameters()
+    for name, entry in given.items():
+        if name not in default:
             raise SchemaError(
                 "GX-MODEL-024",
                 f"{kind.__name__} has no parameter {name!r}",
-                model=owner,
-                do=did_you_mean(name, kind.parameter_names()),
+                model=reader.owner,
+                do=did_you_mean(name, default),
             )
-    missing = [name for name in kind.parameter_names() if name not in given]
-    if missing:
+        if entry.prior is not None:
+            raise SchemaError("GX-MODEL-073", "priors are not supported", model=reader.owner, parameter=name)
+    missing = [name for name in default if name not in given]
+    if missing and not quiet:
         warnings.warn(
-            f"GX-MODEL-025 model {owner}: {kind.__name__} takes its default for {', '.join(missing)}",
+            f"GX-MODEL-025 model {reader.owner}: {kind.__name__} takes its default for {', '.join(missing)}",
             GammaxWarning,
             stacklevel=2,
         )
-    entries += [given.get(name) for name in kind.parameter_names()]
-    return kind(**{name: _parameter(given[name], getattr(default, name)) for name in given})
+    reader.entries.extend(given.get(name) for name in default)
+    return {name: _parameter(entry, default[name]) for name, entry in given.items()}
 
 
 def _parameter(entry: _ParameterEntry, default: Parameter) -> Parameter:
@@ -151,104 +285,15 @@ def _in_unit(default: Parameter, unit: str | None) -> Parameter:
     return default.replace(unit=unit) if same_dimension(default.unit, unit) else Parameter(default.name, 0.0, unit)
 
 
-def models_to_dict(models: Models) -> dict[str, Any]:
-    """See `Models.to_dict`. Keys that say what the class says anyway are left out."""
-    errors = iter(np.nan_to_num(models.errors))
-    return {"components": [_component_dict(model, errors) for model in models]}
-
-
-def _component_dict(model: SkyModel, errors: Any) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": model.name, "type": "SkyModel"}
-    if model.datasets_names is not None:
-        entry["datasets_names"] = list(model.datasets_names)
-    return {**entry, "spectral": _spectral_dict(model.spectral_model, errors)}
-
-
-def _spectral_dict(model: SpectralModel, errors: Any) -> dict[str, Any]:
-    if isinstance(model, CompoundSpectralModel):
-        return {
-            "type": "CompoundSpectralModel",
-            "model1": _spectral_dict(model.model1, errors),
-            "model2": _spectral_dict(model.model2, errors),
-            "operator": model.operator,
-        }
-    default = type(model)()
-    entries = [
-        _parameter_dict(getattr(model, name), getattr(default, name), next(errors)) for name in model.parameter_names()
-    ]
-    return {"type": type(model).__name__, "parameters": entries}
-
-
-def _parameter_dict(p: Parameter, default: Parameter, error: float) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": p.name, "value": float(p.value)}
-    default = default.replace(unit=p.unit)
-    options = {
-        "unit": p.unit or None,
-        "error": float(error) or None,
-        "min": None if p.min == default.min else _bound(p.min),
-        "max": None if p.max == default.max else _bound(p.max),
-        "frozen": p.frozen if p.frozen != default.frozen else None,
-        "interp": p.interp if p.interp != default.interp else None,
-        "link": p.link,
-    }
-    return {**entry, **{key: value for key, value in options.items() if value is not None}}
-
-
-def _bound(value: np.ndarray) -> float:
-    """The field's files write NaN for "no limit"."""
-    return np.nan if np.isinf(value) else float(value)
-
-
-def write_models(models: Models, path: str | Path, overwrite: bool) -> None:
-    """See `Models.write`."""
-    path = resolve_path(path)
-    content = models.to_dict()
-    if models.covariance is not None:
-        covariance = path.with_name(f"{path.stem}_covariance.dat")
-        _write_covariance(models, covariance, overwrite)
-        content["covariance"] = covariance.name
-    write_yaml(content, path, overwrite)
-
-
 def read_models(path: str | Path) -> Models:
     """See `Models.read`."""
     path = resolve_path(path)
     content = read_yaml(path, "models file")
     try:
-        models = models_from_dict(content)
+        models = models_from_dict(content, path.parent)
     except GammaxError as error:
-        raise error.with_context(file=path) from error
+        # a fault in a template names that file, and then who asked for it
+        raise error.with_context(**{"models" if "file" in error.context else "file": path}) from error
     if content.get("covariance"):
-        return Models(models.models, _read_covariance(models, resolve_path(content["covariance"], path.parent)))
+        return Models(models.models, read_covariance(models, resolve_path(content["covariance"], path.parent)))
     return models
-
-
-def _write_covariance(models: Models, path: Path, overwrite: bool) -> None:
-    names = list(models.parameters)
-    width = max(len(name) for name in [*names, "Parameters"])
-    rows = [["Parameters".rjust(width), *[str(i).rjust(25) for i in range(len(names))]]]
-    rows += [
-        [name.rjust(width), *[repr(float(value)).rjust(25) for value in row]]
-        for name, row in zip(names, models.covariance, strict=True)
-    ]
-    write_text("".join("| " + " | ".join(row) + " |\n" for row in rows), path, overwrite)
-
-
-def _read_covariance(models: Models, path: Path) -> np.ndarray:
-    if fault := file_fault(path):
-        raise FileFormatError("GX-MODEL-026", f"the covariance file that the models name {fault}", file=path)
-    try:
-        table = Table.read(path, format="ascii.fixed_width", delimiter="|")
-        matrix = np.array([[row[name] for name in table.colnames[1:]] for row in table], dtype=np.float64)
-        names = list(table["Parameters"])
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise FileFormatError("GX-MODEL-027", f"not a covariance table: {error}", file=path) from error
-    if names != list(models.parameters) or matrix.shape != (len(names), len(names)):
-        raise SchemaError(
-            "GX-MODEL-028",
-            "the covariance is not of these models' parameters",
-            file=path,
-            found=", ".join(names),
-            expected=", ".join(models.parameters),
-        )
-    return matrix
