@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import warnings
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 
 from gammax.errors import GammaxWarning, GeometryError
 from gammax.likelihood import Likelihood, Problem
+from gammax.likelihood._cube import CubeStack
 
 if TYPE_CHECKING:
     from gammax.datasets import SpectrumDataset, SpectrumDatasetOnOff
@@ -25,12 +27,14 @@ class EnergyBins(NamedTuple):
     Attributes
     ----------
     edges : (K + 1,) [TeV].
-    masks : per stack of the likelihood (K, D, R), 1 inside and 0 outside.
+    problem : that of the likelihood, split by bin (`split_by_bin`).
+    masks : per stack of it (K, D, R), 1 inside and 0 outside.
     lower : smallest norm of each bin, (K,).
     seen : whether the source reaches any reconstructed bin, (K,).
     """
 
     edges: np.ndarray
+    problem: Problem
     masks: list[np.ndarray]
     lower: np.ndarray
     seen: np.ndarray
@@ -44,7 +48,8 @@ def energy_bins(
     pairs = itertools.pairwise(edges)
     groups = zip(*(_masks(likelihood, datasets, low, high) for low, high in pairs), strict=True)
     masks = [np.stack(group) for group in groups]
-    return EnergyBins(edges, masks, *norm_floor(likelihood.problem, np.asarray(likelihood.theta0), index, masks))
+    lower, seen = norm_floor(likelihood.problem, np.asarray(likelihood.theta0), index, masks)
+    return EnergyBins(edges, *split_by_bin(likelihood.problem, masks), lower, seen)
 
 
 def snap_edges(edges: np.ndarray, datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff]) -> np.ndarray:
@@ -86,7 +91,8 @@ def _masks(
     for dataset, (_, stack, place) in zip(datasets, likelihood.dataset_places, strict=True):
         edges = dataset.energy_axis.edges_value("TeV")
         inside = (edges[:-1] >= lower * (1 - _EDGE_RTOL)) & (edges[1:] <= upper * (1 + _EDGE_RTOL))
-        masks[stack][place] *= inside
+        elements = getattr(likelihood.problem.stacks[stack], "energy", None)
+        masks[stack][place] *= inside if elements is None else inside[np.asarray(elements)]
     return masks
 
 
@@ -107,13 +113,39 @@ def norm_floor(
     floors, totals, seen = [], [], []
     for stack, mask, one, none in zip(problem.stacks, masks, with_source, without, strict=True):
         rate, other, counts = np.asarray(one) - np.asarray(none), np.asarray(none), np.asarray(stack.counts)
-        if stack.background is None:
-            room = np.where(counts > 0, np.inf, stack.alpha * stack.counts_off / (1.0 + stack.alpha))
+        if stack.alpha is None:
+            room = np.asarray(stack.background(problem.slot_values(theta)))
         else:
-            room = np.asarray(stack.background)
+            room = np.where(counts > 0, np.inf, stack.alpha * stack.counts_off / (1.0 + stack.alpha))
         sees = (mask > 0) & (rate > 0)
         floors.append(np.where(sees, -(room + other) / np.where(rate > 0, rate, 1.0), -np.inf).max(axis=(1, 2)))
         totals.append((sees * counts).sum(axis=(1, 2)))
         seen.append(((mask > 0) & (rate != 0)).any(axis=(1, 2)))
     lower = np.where(sum(totals) > 0, np.minimum(np.max(floors, axis=0), 0.0), 0.0)
     return lower, np.any(seen, axis=0)
+
+
+def split_by_bin(problem: Problem, masks: list[np.ndarray]) -> tuple[Problem, list[np.ndarray]]:
+    """Problem and masks with a leading axis of K energy bins on every array.
+
+    Of a cube whose sources stand still each bin gets its own elements alone, padded to equal number by masked ones:
+    K times less to compute.
+    """
+    count = len(masks[0])
+
+    def repeated(tree):
+        return jax.tree.map(lambda leaf: np.broadcast_to(leaf, (count, *np.shape(leaf))), tree)
+
+    stacks, parts = [], []
+    for stack, mask in zip(problem.stacks, masks, strict=True):
+        if isinstance(stack, CubeStack) and not stack.moving:
+            chosen = [np.flatnonzero(part[0]) for part in mask]
+            size = max(1, *(len(part) for part in chosen))
+            elements = np.stack([np.pad(part, (0, size - len(part))) for part in chosen])
+            stacks.append(stack.take(elements))
+            parts.append(np.stack([np.arange(size) < len(part) for part in chosen])[:, None].astype(float))
+        else:
+            stacks.append(repeated(stack))
+            parts.append(mask)
+    plain = {name: repeated(getattr(problem, name)) for name in ("values", "scale", "lower", "upper")}
+    return dataclasses.replace(problem, stacks=tuple(stacks), **plain), parts

@@ -40,7 +40,7 @@ class FluxPointsEstimator:
     selection_optional : "all", or some of "errn-errp", "ul", "scan", "sensitivity".
     reoptimize : whether the free parameters of the other models are fitted along in every bin.
     norm_scan : norms at which the profile is given.
-    tolerance, max_steps : as in `gammax.fit.Fit`.
+    tolerance, max_steps, order : as in `gammax.fit.Fit`.
 
     Raises
     ------
@@ -57,6 +57,7 @@ class FluxPointsEstimator:
     norm_scan: Sequence[float] = tuple(np.geomspace(0.2, 5.0, 11))
     tolerance: float = 1e-10
     max_steps: int = 100
+    order: str = "exposure-first"
 
     def __post_init__(self):
         for option in self._options():
@@ -92,7 +93,7 @@ class FluxPointsEstimator:
         """
         datasets, models = tuple(datasets), models if isinstance(models, Models) else Models(models)
         reference = models[self.source].spectral_model
-        likelihood = Likelihood(datasets, self._norm_models(models))
+        likelihood = Likelihood(datasets, self._norm_models(models), self.order, dense=True)
         index = _norm_index(likelihood, self.source)
         bins = energy_bins(to_value(self.energy_edges, "TeV", "energy_edges"), likelihood, datasets, index)
         estimate = self._estimate(likelihood, bins, index)
@@ -112,7 +113,7 @@ class FluxPointsEstimator:
         sigmas = Sigmas(self.n_sigma, self.n_sigma_ul, self.n_sigma_sensitivity)
         start, scan = likelihood.theta0, np.asarray(self.norm_scan, dtype=np.float64)
         limits = (index, self._options(), self.tolerance, self.max_steps)
-        return jax.device_get(_estimate_all(likelihood.problem, start, bins.masks, bins.lower, scan, sigmas, *limits))
+        return jax.device_get(_estimate_all(bins.problem, start, bins.masks, bins.lower, scan, sigmas, *limits))
 
     def _norm_models(self, models: Models) -> Models:
         """The source's spectrum times a free norm, its own parameters held; the others held unless reoptimised."""
@@ -122,12 +123,11 @@ class FluxPointsEstimator:
 
         changed = []
         for model in models:
+            still = jax.tree.map(held, model, is_leaf=is_parameter)
             if model.name == self.source:
-                spectrum = jax.tree.map(held, model.spectral_model, is_leaf=is_parameter)
-                model = model.replace(spectral_model=spectrum * PowerLawNormSpectralModel())
-            elif not self.reoptimize:
-                model = model.replace(spectral_model=jax.tree.map(held, model.spectral_model, is_leaf=is_parameter))
-            changed.append(model)
+                changed.append(still.replace(spectral_model=still.spectral_model * PowerLawNormSpectralModel()))
+            else:
+                changed.append(model if self.reoptimize else still)
         return Models(changed)
 
     def _quantities(self, estimate: NormEstimate, likelihood: Likelihood, bins: EnergyBins) -> dict:
@@ -135,7 +135,7 @@ class FluxPointsEstimator:
         masks, has_data = bins.masks, bins.seen
         at_bound, converged = np.asarray(estimate.at_bound), np.asarray(estimate.converged)
         ts = estimate.stat_null - estimate.stat
-        counts = [mask * np.asarray(stack.counts) for mask, stack in zip(masks, likelihood.problem.stacks, strict=True)]
+        counts = [mask * np.asarray(stack.counts) for mask, stack in zip(masks, bins.problem.stacks, strict=True)]
         plain = {
             "norm": estimate.norm,
             "norm_err": self.n_sigma * estimate.error,
@@ -179,11 +179,11 @@ def _estimate_all(
     tolerance: float,
     max_steps: int,
 ) -> NormEstimate:
-    def one(masks: list[Array], lower: Array) -> NormEstimate:
+    def one(problem: Problem, masks: list[Array], lower: Array) -> NormEstimate:
         masked = eqx.tree_at(lambda p: p.lower, problem.with_masks(masks), problem.lower.at[index].set(lower))
         return estimate_norm(masked, theta, index, scan, sigmas, options, tolerance, max_steps)
 
-    return jax.vmap(one)(masks, lower)
+    return jax.vmap(one)(problem, masks, lower)
 
 
 def _norm_index(likelihood: Likelihood, source: str) -> int:

@@ -13,20 +13,25 @@ import numpy as np
 from jax import Array
 
 from gammax.errors import FitError, did_you_mean
+from gammax.fit._anchor import have_moved, may_be_negative
 from gammax.fit._covariance import CurvatureReport, report_curvature
 from gammax.fit._judge import Minimum, judge_minuit, judge_newton
 from gammax.fit._minuit import run_minuit
 from gammax.fit._result import FitResult
 from gammax.fit._trust_region import State, minimise
 from gammax.likelihood import Likelihood, Problem
+from gammax.likelihood._likelihood import as_datasets
 from gammax.likelihood._problem import no_bins
 from gammax.likelihood._table import Slots
 from gammax.models import Models, SkyModel
 
 if TYPE_CHECKING:
-    from gammax.datasets import Datasets, SpectrumDataset, SpectrumDatasetOnOff
+    from gammax.datasets import Datasets
+    from gammax.likelihood._likelihood import Dataset
 
 _BACKENDS = ("newton", "minuit")
+# how often the responses of cubes are looked up anew where a fit has moved its sources
+_ANCHORS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Fit:
     backend : "newton" (bounded trust-region Newton on exact derivatives) or "minuit" (iminuit, the cross-check).
     tolerance : predicted distance to the minimum at which to stop, in units of the statistic.
     max_steps : Newton steps, or hundreds of calls for iminuit, before the fit gives up.
+    order : of the folding in cubes, see `gammax.likelihood.Likelihood`.
 
     Raises
     ------
@@ -47,6 +53,7 @@ class Fit:
     backend: str = "newton"
     tolerance: float = 1e-10
     max_steps: int = 100
+    order: str = "exposure-first"
 
     def __post_init__(self):
         if self.backend not in _BACKENDS:
@@ -57,15 +64,31 @@ class Fit:
 
     def run(
         self,
-        datasets: Datasets | Iterable[SpectrumDataset | SpectrumDatasetOnOff],
+        datasets: Datasets | Iterable[Dataset],
         models: Models | SkyModel | Iterable[SkyModel],
     ) -> FitResult:
         """Fit the free parameters of `models` to `datasets`; errors as `Likelihood`.
 
-        A fit that goes wrong raises nothing: look at the result's status.
+        A fit that goes wrong raises nothing: look at the result's status. Within a fit the responses of a cube are
+        those at the place where a source starts, so that the statistic is smooth; where a source has moved, they are
+        looked up anew and the fit goes on from there.
         """
         models = models if isinstance(models, Models) else Models(models)
-        likelihood = Likelihood(datasets, models)
+        together = as_datasets(datasets)
+        result = self._run_once(together, models)
+        for _ in range(_ANCHORS):
+            if not result.success or not have_moved(models, result.models):
+                break
+            models, steps = result.models, result.n_steps
+            result = self._run_once(together, models)
+            result = dataclasses.replace(result, n_steps=result.n_steps + steps)
+        if may_be_negative(together, result.models):
+            return self._run_once(together, result.models, dense=True)
+        return result
+
+    def _run_once(self, datasets: tuple[Dataset, ...], models: Models, dense: bool = False) -> FitResult:
+        """Fit with the responses looked up where the models start."""
+        likelihood = Likelihood(datasets, models, self.order, dense)
         if no_bins(likelihood.problem):
             minimum = _no_data(likelihood)
         elif self.backend == "minuit":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -64,18 +64,28 @@ def predict_signal(
     ------
     ModelError : a name that is no model's.
     """
-    models = models if isinstance(models, Models) else Models(models)
     require_x64()
-    chosen = models.names if model_names is None else tuple(model_names)
-    for name in chosen:
-        if name not in models.names:
-            raise ModelError("GX-FOLD-001", f"no model named {name!r}", do=did_you_mean(name, models.names))
     arrays = dataset.arrays
     panels = n_panels(arrays.energy_true)
     signal = np.zeros(arrays.response.shape[0])
-    for model in models:
-        if model.name in chosen and model.applies_to(dataset.name):
+    for model in choose_models(models, model_names):
+        if isinstance(model, SkyModel) and model.applies_to(dataset.name):
             signal = signal + np.asarray(
                 fold_spectrum(model.spectral_model, arrays.energy_true, arrays.response, panels)
             )
     return signal
+
+
+def choose_models(models: Any, names: Iterable[str] | None) -> list[Any]:
+    """The models of some names, all without names.
+
+    Raises
+    ------
+    ModelError : a name that is no model's.
+    """
+    models = models if isinstance(models, Models) else Models(models)
+    chosen = models.names if names is None else tuple(names)
+    for name in chosen:
+        if name not in models.names:
+            raise ModelError("GX-FOLD-001", f"no model named {name!r}", do=did_you_mean(name, models.names))
+    return [model for model in models if model.name in chosen]

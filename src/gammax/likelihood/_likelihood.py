@@ -15,14 +15,18 @@ from jax import Array
 
 from gammax._config import require_x64
 from gammax.errors import FitError, ModelError
+from gammax.likelihood._cube import CubeStack
+from gammax.likelihood._cube_build import make_cube
+from gammax.likelihood._plan import make_plans
 from gammax.likelihood._problem import Derivatives, Problem
 from gammax.likelihood._stack import SpectrumStack, make_stack, stack_key
-from gammax.likelihood._table import Recipe, Slots, factor_scale
+from gammax.likelihood._table import Slots, factor_scale
 from gammax.models import Models, SkyModel
-from gammax.models._compound import is_proportional
 
 if TYPE_CHECKING:
-    from gammax.datasets import Datasets, SpectrumDataset, SpectrumDatasetOnOff
+    from gammax.datasets import Datasets, MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
+
+    Dataset = SpectrumDataset | SpectrumDatasetOnOff | MapDataset | MapDatasetOnOff
 
 
 class Likelihood(eqx.Module):
@@ -35,6 +39,10 @@ class Likelihood(eqx.Module):
     ----------
     datasets : `Datasets`, a spectrum, or an iterable of spectra.
     models : `Models`, a `SkyModel`, or an iterable of them.
+    order : of the folding in cubes. "exposure-first": exposure at the true position, before the PSF; "psf-first": at
+        the reconstructed one, after it, as Gammapy has it.
+    dense : in cubes, keep every bin that a source reaches. By default those without counts are merged, which is exact
+        as long as the predicted counts are positive.
 
     Raises
     ------
@@ -51,15 +59,17 @@ class Likelihood(eqx.Module):
 
     def __init__(
         self,
-        datasets: Datasets | Iterable[SpectrumDataset | SpectrumDatasetOnOff],
+        datasets: Datasets | Iterable[Dataset],
         models: Models | SkyModel | Iterable[SkyModel],
+        order: str = "exposure-first",
+        dense: bool = False,
     ):
         require_x64()
         models = models if isinstance(models, Models) else Models(models)
-        datasets = _as_datasets(datasets)
+        datasets = as_datasets(datasets)
         slots = Slots(models)
         slots.check_start()
-        stacks, self.dataset_places = _make_stacks(datasets, models, slots)
+        stacks, self.dataset_places = _make_stacks(datasets, models, slots, order, dense)
         free = list(slots.free)
         values = slots.column("value")
         scale = factor_scale(values[free])
@@ -149,7 +159,7 @@ _fisher = jax.jit(lambda problem, theta: problem.fisher(theta))
 _derivatives = jax.jit(lambda problem, theta: problem.derivatives(theta))
 
 
-def _as_datasets(datasets: Any) -> tuple[SpectrumDataset | SpectrumDatasetOnOff, ...]:
+def as_datasets(datasets: Any) -> tuple[Dataset, ...]:
     """Datasets as a tuple: at least one, of different names."""
     if hasattr(datasets, "stat_type"):
         return (datasets,)
@@ -163,15 +173,41 @@ def _as_datasets(datasets: Any) -> tuple[SpectrumDataset | SpectrumDatasetOnOff,
 
 
 def _make_stacks(
-    datasets: tuple[SpectrumDataset | SpectrumDatasetOnOff, ...], models: Models, slots: Slots
-) -> tuple[tuple[SpectrumStack, ...], tuple[tuple[str, int, int], ...]]:
+    datasets: tuple[Dataset, ...], models: Models, slots: Slots, order: str, dense: bool
+) -> tuple[tuple[SpectrumStack | CubeStack, ...], tuple[tuple[str, int, int], ...]]:
     """Stacks, and for each dataset its name, stack and place in it."""
+    plans, seen = make_plans(models, slots), _seen(datasets, models)
+    groups: dict = {}
+    for dataset in datasets:
+        # every cube is a stack of its own: no two have their sources in the same pixels
+        key = dataset.name if _is_cube(dataset) else stack_key(dataset, seen[dataset.name])
+        groups.setdefault(key, []).append(dataset)
+    places = {d.name: (stack, place) for stack, group in enumerate(groups.values()) for place, d in enumerate(group)}
+    stacks = []
+    for group in groups.values():
+        applying = [plans[i] for i in seen[group[0].name]]
+        cube = _is_cube(group[0])
+        stacks.append(make_cube(group[0], applying, order, dense) if cube else make_stack(group, applying))
+    return tuple(stacks), tuple((dataset.name, *places[dataset.name]) for dataset in datasets)
+
+
+def _is_cube(dataset: Dataset) -> bool:
+    return hasattr(dataset, "psf")
+
+
+def _seen(datasets: tuple[Dataset, ...], models: Models) -> dict[str, tuple[int, ...]]:
+    """Numbers of the models that apply to each dataset.
+
+    Raises
+    ------
+    ModelError : a model that applies to none.
+    """
     seen = {
         dataset.name: tuple(i for i, model in enumerate(models) if model.applies_to(dataset.name))
         for dataset in datasets
     }
     for i, model in enumerate(models):
-        if not any(i in sources for sources in seen.values()):
+        if not any(i in found for found in seen.values()):
             raise ModelError(
                 "GX-FIT-006",
                 "the model is seen in no dataset",
@@ -179,41 +215,4 @@ def _make_stacks(
                 found=f"datasets_names {list(model.datasets_names or ())}",
                 expected=f"some of {', '.join(seen)}",
             )
-    groups: dict = {}
-    for dataset in datasets:
-        groups.setdefault(stack_key(dataset, seen[dataset.name]), []).append(dataset)
-    sources = _stage(models, slots)
-    places = {d.name: (stack, place) for stack, group in enumerate(groups.values()) for place, d in enumerate(group)}
-    stacks = tuple(
-        make_stack(
-            group,
-            [sources[i][0] for i in seen[group[0].name] if sources[i][1] is None],
-            [(sources[i][0], *sources[i][1]) for i in seen[group[0].name] if sources[i][1] is not None],
-        )
-        for group in groups.values()
-    )
-    return stacks, tuple((dataset.name, *places[dataset.name]) for dataset in datasets)
-
-
-def _stage(models: Models, slots: Slots) -> list[tuple[Recipe, tuple[int | None, np.ndarray] | None]]:
-    """For each source its recipe and, where its shape is frozen, the slot of its norm and the values to fold it at."""
-    values, free, staged = slots.column("value"), set(slots.free), []
-    rest = list(slots.of_parameter)
-    for model in models:
-        parameters = model.spectral_model.parameters
-        own, rest = rest[: len(parameters)], rest[len(parameters) :]
-        moving = sorted(free.intersection(own))
-        norms = [
-            slot
-            for slot, parameter in zip(own, parameters, strict=True)
-            if own.count(slot) == 1 and is_proportional(model.spectral_model, parameter)
-        ]
-        shape: tuple[int | None, np.ndarray] | None = None
-        if not moving:
-            shape = (None, values)
-        elif len(moving) == 1 and moving[0] in norms:
-            at_one = values.copy()
-            at_one[moving[0]] = 1.0
-            shape = (moving[0], at_one)
-        staged.append((Recipe(model.spectral_model, own), shape))
-    return staged
+    return seen

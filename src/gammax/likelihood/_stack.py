@@ -11,20 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from gammax.errors import ModelError
 from gammax.folding import fold_flux, total_flux
+from gammax.likelihood._parts import FixedCounts, ScaledCounts, scaled_background
+from gammax.likelihood._plan import Plan
 from gammax.likelihood._table import Recipe
-from gammax.models import n_panels
+from gammax.models import FoVBackgroundModel, n_panels
 from gammax.stats import cash, cash_curvature, wstat, wstat_curvature, wstat_mu_bkg
 
 if TYPE_CHECKING:
     from gammax.datasets import SpectrumDataset, SpectrumDatasetOnOff
-
-
-class Template(eqx.Module):
-    """A source whose shape is held: its counts per unit norm, folded once, and the slot of its norm (None: frozen)."""
-
-    counts: Array
-    slot: int | None = eqx.field(static=True)
 
 
 class SpectrumStack(eqx.Module):
@@ -35,7 +31,7 @@ class SpectrumStack(eqx.Module):
     edges : true-energy edges [TeV], (T + 1,).
     response : exposure times energy dispersion [cm2 s], (D, R, T).
     counts, mask : (D, R); the mask is 1 inside and 0 outside.
-    background : (D, R) expected background of a cash fit, else None.
+    backgrounds : of a cash fit, each (D, R).
     counts_off, alpha : (D, R) OFF counts and exposure ratio of a wstat fit, else None.
     templates : sources with a frozen shape.
     moving : recipes of the other sources.
@@ -45,10 +41,10 @@ class SpectrumStack(eqx.Module):
     response: Array
     counts: Array
     mask: Array
-    background: Array | None
+    backgrounds: tuple[FixedCounts | ScaledCounts, ...]
     counts_off: Array | None
     alpha: Array | None
-    templates: tuple[Template, ...]
+    templates: tuple[FixedCounts, ...]
     moving: tuple[Recipe, ...] = eqx.field(static=True)
     panels: int = eqx.field(static=True)
 
@@ -59,33 +55,38 @@ class SpectrumStack(eqx.Module):
             models = [recipe.build(values) for recipe in self.moving]
             signal = signal + fold_flux(total_flux(models, self.edges, self.panels), self.response)
         for template in self.templates:
-            signal = signal + (template.counts if template.slot is None else template.counts * values[template.slot])
+            signal = signal + template.counts(values, self.edges, self.panels)
         return signal
+
+    def background(self, values: Array) -> Array:
+        """Expected background counts (D, R); 0 for wstat, which profiles them."""
+        parts = [part.counts(values, self.edges, self.panels) for part in self.backgrounds]
+        return sum(parts, start=jnp.zeros_like(self.counts))
 
     def expectation(self, values: Array) -> Array:
         """What the statistic compares with the counts, (D, R): signal for wstat, signal + background for cash."""
-        return self.signal(values) if self.background is None else self.signal(values) + self.background
+        return self.signal(values) + self.background(values)
 
     def on_counts(self, expectation: Array) -> Array:
         """Predicted ON counts (D, R): for wstat the profiled background is added to the signal."""
-        if self.background is not None:
+        if self.alpha is None:
             return expectation
         return expectation + self.alpha * wstat_mu_bkg(self.counts, self.counts_off, self.alpha, expectation)
 
     def statistic(self, expectation: Array) -> Array:
         """-2 ln L per bin (D, R), zero outside the mask."""
-        if self.background is None:
-            per_bin = wstat(self.counts, self.counts_off, self.alpha, expectation)
-        else:
+        if self.alpha is None:
             per_bin = cash(self.counts, expectation)
+        else:
+            per_bin = wstat(self.counts, self.counts_off, self.alpha, expectation)
         return self.mask * per_bin
 
     def curvature(self, expectation: Array) -> Array:
         """Expected second derivative of the statistic per bin (D, R), zero outside the mask."""
-        if self.background is None:
-            per_bin = wstat_curvature(self.counts, self.counts_off, self.alpha, expectation)
-        else:
+        if self.alpha is None:
             per_bin = cash_curvature(self.counts, expectation)
+        else:
+            per_bin = wstat_curvature(self.counts, self.counts_off, self.alpha, expectation)
         return self.mask * per_bin
 
 
@@ -95,18 +96,12 @@ def stack_key(dataset: SpectrumDataset | SpectrumDatasetOnOff, sources: tuple[in
     return dataset.stat_type, arrays.response.shape, arrays.energy_true.tobytes(), sources
 
 
-def make_stack(
-    datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff],
-    moving: Sequence[Recipe],
-    shaped: Sequence[tuple[Recipe, int | None, np.ndarray]],
-) -> SpectrumStack:
-    """Stack datasets of equal key.
+def make_stack(datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], plans: Sequence[Plan]) -> SpectrumStack:
+    """Stack datasets of equal key, under the models that apply to them.
 
-    Parameters
-    ----------
-    datasets : of equal `stack_key`.
-    moving : recipes of sources whose shape moves.
-    shaped : sources of frozen shape: recipe, slot of the norm, slot values with that norm at 1.
+    Raises
+    ------
+    ModelError : a template of counts, which spectra do not take; a background model of a wstat fit.
     """
     parts = [dataset.arrays for dataset in datasets]
 
@@ -115,21 +110,42 @@ def make_stack(
         return None if arrays[0] is None else np.stack(arrays).astype(np.float64)
 
     edges, response, panels = parts[0].energy_true, stacked("response"), n_panels(parts[0].energy_true)
+    sources = [plan for plan in plans if plan.is_source]
+    fixed = [(plan.spectrum, plan.shape) for plan in sources if plan.shape is not None]
     templates = [
-        Template(_fold_recipe(recipe, values, edges, response, panels), slot) for recipe, slot, values in shaped
+        FixedCounts(_fold_recipe(recipe, shape.values, edges, response, panels), shape.slot) for recipe, shape in fixed
     ]
     return SpectrumStack(
         edges=edges,
         response=response,
         counts=stacked("counts"),
         mask=stacked("mask"),
-        background=stacked("background"),
+        backgrounds=_backgrounds(datasets, stacked("background"), [plan for plan in plans if not plan.is_source]),
         counts_off=stacked("counts_off"),
         alpha=stacked("alpha"),
         templates=tuple(templates),
-        moving=tuple(moving),
+        moving=tuple(plan.spectrum for plan in sources if plan.shape is None),
         panels=panels,
     )
+
+
+def _backgrounds(
+    datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], background: np.ndarray | None, plans: Sequence[Plan]
+) -> tuple[FixedCounts | ScaledCounts, ...]:
+    for plan in plans:
+        if not isinstance(plan.model, FoVBackgroundModel) or background is None:
+            raise ModelError(
+                "GX-FIT-011",
+                "the model does not apply to a spectrum of this kind",
+                model=plan.model.name,
+                found=type(plan.model).__name__,
+                dataset=datasets[0].name,
+                expected="background models on a known background (cash), templates of counts on cubes",
+            )
+    if background is None:
+        return ()
+    centers = datasets[0].energy_axis.center_value("TeV")
+    return scaled_background(background, np.arange(len(centers)), centers, plans)
 
 
 def _fold_recipe(recipe: Recipe, values: np.ndarray, edges: np.ndarray, response: np.ndarray, panels: int) -> Array:

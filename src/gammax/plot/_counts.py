@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtri, gammaincinv
 
 from gammax.maps._plot import get_axes
 from gammax.plot._style import BACKGROUND, DATA, MASKED, MODEL, format_energy_axis, plain
@@ -32,8 +32,8 @@ def poisson_interval(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     lower, upper : shape of `counts`; the lower limit of zero counts is 0.
     """
     counts = np.asarray(counts, dtype=np.float64)
-    lower = np.where(counts > 0, 0.5 * chi2.ppf(_ONE_SIGMA, np.maximum(2.0 * counts, 1e-9)), 0.0)
-    return lower, 0.5 * chi2.isf(_ONE_SIGMA, 2.0 * (counts + 1.0))
+    lower = np.where(counts > 0, gammaincinv(np.maximum(counts, 1e-9), _ONE_SIGMA), 0.0)
+    return lower, 0.5 * chdtri(2.0 * (counts + 1.0), _ONE_SIGMA)
 
 
 def deviance_residuals(dataset: Spectrum, models: Models | None = None) -> np.ndarray:

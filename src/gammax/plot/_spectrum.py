@@ -53,7 +53,7 @@ def plot_energy_ranges(datasets: Datasets, ax: Axes | None = None) -> Axes:
     """One bar per dataset over the energies inside its mask."""
     ax = get_axes(ax)
     for k, dataset in enumerate(datasets):
-        low, high = (limit.to_value("TeV") for limit in dataset.energy_range)
+        low, high = (limit.to_value("TeV") for limit in dataset.energy_range_total)
         ax.barh(k, high - low, left=low, height=0.62, color=BACKGROUND)
     ax.set_yticks(range(len(datasets)), [plain(name) for name in datasets.names])
     ax.set_ylim(len(datasets) - 0.4, -0.6)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from gammax.errors import DataValueError
 from gammax.stats._formulas import deviance, profiled_expectations, stationary_ratios
@@ -40,7 +40,7 @@ class CountsStatistic:
     @property
     def p_value(self) -> np.ndarray:
         """Probability of a fluctuation at least this large in the direction of this one (one-sided)."""
-        return norm.sf(np.sqrt(self.ts))
+        return ndtr(-np.sqrt(self.ts))
 
     def compute_errn(self, n_sigma: float = 1) -> np.ndarray:
         """Distance from the excess down to the crossing; 0 where no smaller signal is possible (Cash with n_on = 0)."""

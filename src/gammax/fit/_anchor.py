@@ -1,0 +1,41 @@
+"""What a fit of cubes takes for granted while it runs, and whether it still holds at its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gammax.models import Models, SkyModel, n_panels
+
+# degrees, and part of the extent, by which a source may move or grow before responses are looked up anew
+_STEP_DEG, _GROWTH = 1e-4, 0.05
+
+
+def have_moved(start: Models, end: Models) -> bool:
+    """Whether a source has moved or changed its size since its responses were looked up."""
+    pairs = [(a, b) for a, b in zip(start, end, strict=True) if isinstance(a, SkyModel) and a.position is not None]
+    return any(
+        a.position.separation(b.position).deg > _STEP_DEG
+        or abs(a.evaluation_radius - b.evaluation_radius) > _GROWTH * a.evaluation_radius + _STEP_DEG
+        for a, b in pairs
+    )
+
+
+def may_be_negative(datasets: tuple[Any, ...], models: Models) -> bool:
+    """Whether a source or background of a cube is negative at some energy, so that bins without counts must not be
+    merged."""
+    for dataset in datasets:
+        if not hasattr(dataset, "psf"):
+            continue
+        for model in models:
+            if model.applies_to(dataset.name) and _lowest(model, dataset) < 0:
+                return True
+    return False
+
+
+def _lowest(model: Any, dataset: Any) -> float:
+    if isinstance(model, SkyModel):
+        edges = dataset.arrays.energy_true
+        return float(np.min(model.spectral_model.integral_values(edges, n_panels(edges))))
+    return float(np.min(model.spectral_model.dnde(dataset.energy_axis.center_value("TeV"))))

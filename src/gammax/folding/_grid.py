@@ -1,0 +1,122 @@
+"""Any shape through any PSF: the shape at fixed nodes of the sky, times exposure, convolved by FFT."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from scipy.fft import next_fast_len
+
+if TYPE_CHECKING:
+    from gammax.models import SpatialModel
+
+# pixels about the centre of a kernel in which its cusp is resolved by 9 x 9 points
+_CORE = 8
+
+
+class Grid(eqx.Module):
+    """How a dataset sees a source of any shape near an anchor.
+
+    Attributes
+    ----------
+    lon, lat : nodes [deg] in the frame of the source, `factor` x `factor` in each pixel of the box, (by f, bx f).
+    solid_angle : of the pixels of the box [sr], (by, bx).
+    exposure : [cm2 s] in the cutout, (T, ny, nx).
+    energy : true energies [TeV] at which shapes that depend on energy are evaluated, (T,).
+    transform : Fourier transform of the PSF, (T, fy, fx // 2 + 1); None: no PSF.
+    corner : row and column in the cutout where the box begins; the box may reach beyond the cutout and the image.
+    factor : nodes per pixel and direction.
+    padded : (fy, fx).
+    after : exposure is taken at the reconstructed position, after the PSF.
+    whole : the box holds the whole source: what its nodes add up to is made 1.
+    """
+
+    lon: Array
+    lat: Array
+    solid_angle: Array
+    exposure: Array
+    energy: Array
+    transform: Array | None
+    corner: tuple[int, int] = eqx.field(static=True)
+    factor: int = eqx.field(static=True)
+    padded: tuple[int, int] = eqx.field(static=True)
+    after: bool = eqx.field(static=True)
+    whole: bool = eqx.field(static=True)
+
+    def basis(self, model: SpatialModel) -> Array:
+        """Exposure times fraction of the source [cm2 s] in pixels of the cutout and true-energy bins, (T, ny, nx)."""
+        shape = self._fractions(model)
+        if self.after or self.transform is None:
+            seen = shape if self.transform is None else convolve(shape, self.transform, self.padded)
+            return seen * self.exposure
+        return convolve(shape * self.exposure, self.transform, self.padded)
+
+    def _fractions(self, model: SpatialModel) -> Array:
+        """Fraction of the source in the pixels of the cutout, (T or 1, ny, nx)."""
+        if model.is_energy_dependent:
+            brightness = model.values(self.lon[None], self.lat[None], self.energy[:, None, None])
+        else:
+            brightness = model.values(self.lon, self.lat)[None]
+        (rows, columns), factor = self.solid_angle.shape, self.factor
+        cells = brightness.reshape(-1, rows, factor, columns, factor).mean(axis=(2, 4)) * self.solid_angle
+        if self.whole:
+            cells = cells / cells.sum(axis=(1, 2), keepdims=True)
+        shape = self.exposure.shape[1:]
+        inside, parts = [], []
+        for first, length, size in zip(self.corner, (rows, columns), shape, strict=True):
+            start, stop = max(first, 0), max(min(first + length, size), max(first, 0))
+            inside.append(slice(start, stop))
+            parts.append(slice(start - first, stop - first))
+        return jnp.zeros((len(cells), *shape)).at[:, *inside].set(cells[:, *parts])
+
+
+def convolve(maps: Array, transform: Array, padded: tuple[int, int]) -> Array:
+    """Maps (T or 1, ny, nx) convolved with kernels given by their `kernel_transform`, (T, ny, nx)."""
+    ny, nx = maps.shape[-2:]
+    return jnp.fft.irfft2(jnp.fft.rfft2(maps, padded) * transform, padded)[..., :ny, :nx]
+
+
+def kernel_transform(kernels: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
+    """Fourier transform of centred kernels (T, ky, kx), ky and kx odd, for maps of a shape; and the padded shape."""
+    # what a kernel carries beyond the map would wrap around
+    for axis, n in enumerate(shape, start=1):
+        extra = max(kernels.shape[axis] // 2 - (n - 1), 0)
+        kernels = np.take(kernels, np.arange(extra, kernels.shape[axis] - extra), axis=axis)
+    halves = [k // 2 for k in kernels.shape[1:]]
+    rows, columns = (int(next_fast_len(n + half, True)) for n, half in zip(shape, halves, strict=True))
+    whole = np.zeros((len(kernels), rows, columns))
+    whole[:, : kernels.shape[1], : kernels.shape[2]] = kernels
+    return np.fft.rfft2(np.roll(whole, [-half for half in halves], axis=(1, 2))), (rows, columns)
+
+
+def pixel_kernels(rad: np.ndarray, psf: np.ndarray, sky_per_pixel: np.ndarray, radius: float) -> np.ndarray:
+    """PSF integrated over pixels, (T, ky, kx), each of sum 1 (0 where the PSF is).
+
+    Parameters
+    ----------
+    rad, psf : table of the PSF, radii (n,) [deg] and values (T, n) [sr-1], linear between radii and 0 beyond.
+    sky_per_pixel : displacement on the sky [deg] per pixel, (2, 2).
+    radius : half width of the kernels [deg].
+    """
+    half_x, half_y = (max(int(np.ceil(radius / s)), 1) for s in np.linalg.norm(sky_per_pixel, axis=0))
+    kernels = _pixel_means(rad, psf, sky_per_pixel, half_x, half_y, 3)
+    core_x, core_y = min(half_x, _CORE), min(half_y, _CORE)
+    core = (slice(None), slice(half_y - core_y, half_y + core_y + 1), slice(half_x - core_x, half_x + core_x + 1))
+    kernels[core] = _pixel_means(rad, psf, sky_per_pixel, core_x, core_y, 9)
+    total = kernels.sum(axis=(1, 2), keepdims=True)
+    return kernels / np.where(total > 0, total, 1.0)
+
+
+def _pixel_means(
+    rad: np.ndarray, psf: np.ndarray, sky_per_pixel: np.ndarray, half_x: int, half_y: int, n: int
+) -> np.ndarray:
+    """Mean of the PSF over n x n points of every pixel, (T, 2 half_y + 1, 2 half_x + 1)."""
+    nodes = (np.arange(n) + 0.5) / n - 0.5
+    x, y = (np.add.outer(np.arange(-half, half + 1), nodes).ravel() for half in (half_x, half_y))
+    east, north = np.einsum("ab,byx->ayx", sky_per_pixel, np.stack(np.meshgrid(x, y)))
+    distance = np.hypot(east, north)
+    shape = (2 * half_y + 1, n, 2 * half_x + 1, n)
+    return np.stack([np.interp(distance, rad, row, right=0.0).reshape(shape).mean(axis=(1, 3)) for row in psf])

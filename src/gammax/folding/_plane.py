@@ -1,0 +1,124 @@
+"""The sky near an anchor: positions as pixel numbers of an image, smooth in longitude and latitude."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from astropy.coordinates import SkyCoord
+from jax import Array
+
+from gammax.errors import GeometryError
+
+if TYPE_CHECKING:
+    from gammax.maps import WcsGeom
+
+_DEGREE = 6
+_POWERS = tuple((i, j) for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i))
+# pixels; of the polynomial against the projection itself
+_PIX_ATOL = 1e-6
+
+
+class Plane(eqx.Module):
+    """Tangent plane of the sky at an anchor, and where its points lie in an image.
+
+    Inside a fit a source moves by less than a degree, so that its pixel is a polynomial of its position in the tangent
+    plane, fitted to the projection of the image once: one form for all projections and frames, without branch, wrap
+    or pole.
+
+    Attributes
+    ----------
+    lon, lat : the anchor [deg] in the frame of the source.
+    width : half width [deg] of the square in which the polynomial was fitted.
+    coefficients : of the pixel numbers x and y, (2, terms).
+    sky_per_pixel : displacement on the sky [deg] per pixel at the anchor, columns for x and y, (2, 2).
+    """
+
+    lon: Array
+    lat: Array
+    width: Array
+    coefficients: Array
+    sky_per_pixel: Array
+
+    @property
+    def anchor_pixels(self) -> tuple[float, float]:
+        """Pixel numbers x and y of the anchor, on the host."""
+        x, y = np.asarray(self.coefficients)[:, _POWERS.index((0, 0))]
+        return float(x), float(y)
+
+    def tangent(self, lon: Array, lat: Array) -> tuple[Array, Array]:
+        """Gnomonic coordinates [deg] about the anchor of positions [deg], eastward and northward."""
+        turn, lat, lat_0 = jnp.deg2rad(lon - self.lon), jnp.deg2rad(lat), jnp.deg2rad(self.lat)
+        versine = 2.0 * jnp.sin(turn / 2.0) ** 2
+        # written with differences, so that small offsets keep all their digits
+        east = jnp.cos(lat) * jnp.sin(turn)
+        north = jnp.sin(lat - lat_0) + jnp.sin(lat_0) * jnp.cos(lat) * versine
+        ahead = jnp.cos(lat - lat_0) - jnp.cos(lat_0) * jnp.cos(lat) * versine
+        return jnp.rad2deg(east / ahead), jnp.rad2deg(north / ahead)
+
+    def pixels(self, lon: Array, lat: Array) -> tuple[Array, Array]:
+        """Pixel numbers x and y of positions [deg]."""
+        east, north = self.tangent(lon, lat)
+        terms = _terms(jnp, east / self.width, north / self.width)
+        x, y = self.coefficients @ terms
+        return x, y
+
+
+def make_plane(geom: WcsGeom, anchor: SkyCoord, width: float) -> Plane:
+    """Plane about a position.
+
+    Parameters
+    ----------
+    geom : the image.
+    anchor : position, in the frame of the source.
+    width : half width [deg] of the square in which positions will be asked for; made smaller, down to a tenth, where
+        the projection is too curved or ends.
+
+    Raises
+    ------
+    GeometryError : the image does not reach the position.
+    """
+    for shrunk in (width, width / 2, width / 4, width / 10):
+        nodes = np.cos(np.pi * (np.arange(3 * _DEGREE) + 0.5) / (3 * _DEGREE))
+        east, north = (axis.ravel() for axis in np.meshgrid(nodes, nodes))
+        pixels = np.array(geom.to_image().coord_to_pix(_from_tangent(anchor, east * shrunk, north * shrunk)))
+        if not np.isfinite(pixels).all():
+            continue
+        terms = _terms(np, east, north)
+        coefficients = np.linalg.lstsq(terms.T, pixels.T, rcond=None)[0].T
+        if np.abs(coefficients @ terms - pixels).max() < _PIX_ATOL:
+            return _plane(anchor, shrunk, coefficients)
+    raise GeometryError(
+        "GX-FOLD-010",
+        "the image does not reach the position of a source",
+        found=f"{anchor.to_string()} deg {anchor.frame.name}",
+        expected=f"within {geom!r}",
+    )
+
+
+def _plane(anchor: SkyCoord, width: float, coefficients: np.ndarray) -> Plane:
+    slopes = coefficients[:, [_POWERS.index((1, 0)), _POWERS.index((0, 1))]] / width
+    return Plane(
+        lon=np.asarray(anchor.spherical.lon.deg, float),
+        lat=np.asarray(anchor.spherical.lat.deg, float),
+        width=np.asarray(width, float),
+        coefficients=coefficients,
+        sky_per_pixel=np.linalg.inv(slopes),
+    )
+
+
+def _terms(xp, u, v):
+    return xp.stack([u**i * v**j for i, j in _POWERS])
+
+
+def _from_tangent(anchor: SkyCoord, east: np.ndarray, north: np.ndarray) -> SkyCoord:
+    """Positions of gnomonic coordinates [deg] about an anchor."""
+    lon, lat = anchor.spherical.lon.rad, anchor.spherical.lat.rad
+    ahead = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    to_east = np.array([-np.sin(lon), np.cos(lon), 0.0])
+    to_north = np.cross(ahead, to_east)
+    vector = ahead[:, None] + np.outer(to_east, np.deg2rad(east)) + np.outer(to_north, np.deg2rad(north))
+    x, y, z = vector / np.linalg.norm(vector, axis=0)
+    return SkyCoord(np.rad2deg(np.arctan2(y, x)), np.rad2deg(np.arcsin(z)), unit="deg", frame=anchor.frame.name)
