@@ -29,12 +29,13 @@ ORDER = (
     "likelihood",
     "fit",
     "makers",
+    "simulate",
     "estimators",
     "plot",
     "analysis",
     "cli",
 )
-HOST_ROOMS = ("maps", "irf", "data", "datasets", "makers")
+HOST_ROOMS = ("maps", "irf", "data", "datasets", "makers", "simulate")
 
 
 def room_of(path: Path) -> str:

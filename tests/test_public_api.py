@@ -8,21 +8,28 @@ import pytest
 import gammax
 
 PUBLIC = {
-    "maps": "MapAxis MapAxes RegionGeom RegionNDMap WcsGeom WcsNDMap",
+    "maps": "Map Maps MapAxis MapAxes TimeMapAxis LabelMapAxis RegionGeom RegionNDMap WcsGeom WcsNDMap",
     "irf": "EDispKernel EffectiveAreaTable2D EnergyDispersion2D PSF3D EnergyDependentMultiGaussPSF PSFKing "
-    "Background2D Background3D RadMax2D DL3_IRFS hdu_class_of",
+    "Background2D Background3D RadMax2D DL3_IRFS hdu_class_of EDispKernelMap EDispMap PSFKernel PSFMap RecoPSFMap "
+    "GaussianMixture gaussian_mixture",
     "data": "DataStore ObservationTable HDUIndexTable HDULocation Observation Observations EventList GTI "
     "FixedPointingInfo TimeReference",
-    "datasets": "SpectrumArrays SpectrumDataset SpectrumDatasetOnOff stack Datasets",
+    "datasets": "SpectrumArrays SpectrumDataset SpectrumDatasetOnOff CubeArrays MapDataset MapDatasetOnOff stack "
+    "Datasets",
     "stats": "cash cash_curvature cstat wstat wstat_curvature wstat_mu_bkg chi2 chi2_curvature li_ma_significance "
     "sigma_to_ts ts_to_sigma CashCountsStatistic WStatCountsStatistic",
     "models": "Parameter parameter SpectralModel PowerLawSpectralModel PowerLawNormSpectralModel CompoundSpectralModel "
-    "ExpCutoffPowerLawSpectralModel LogParabolaSpectralModel SkyModel Models n_panels",
-    "folding": "fold_flux fold_spectrum predict_signal total_flux",
+    "ExpCutoffPowerLawSpectralModel LogParabolaSpectralModel TemplateSpectralModel SpatialModel ConstantSpatialModel "
+    "PointSpatialModel GaussianSpatialModel GeneralizedGaussianSpatialModel DiskSpatialModel ShellSpatialModel "
+    "Shell2SpatialModel TemplateSpatialModel SkyModel FoVBackgroundModel TemplateNPredModel "
+    "create_fermi_isotropic_diffuse_model Models n_panels",
+    "folding": "fold_flux fold_spectrum predict_cube predict_cube_background predict_signal total_flux",
     "likelihood": "Likelihood Problem Derivatives",
     "fit": "Fit FitResult",
-    "makers": "SpectrumDatasetMaker ReflectedRegionsBackgroundMaker ReflectedRegionsFinder WobbleRegionsFinder "
+    "makers": "MapDatasetMaker FoVBackgroundMaker RingBackgroundMaker AdaptiveRingBackgroundMaker "
+    "SpectrumDatasetMaker ReflectedRegionsBackgroundMaker ReflectedRegionsFinder WobbleRegionsFinder "
     "SafeMaskMaker DatasetsMaker Reduction",
+    "simulate": "ObservationEventSampler make_demo copy_demo",
     "estimators": "FluxPoints FluxPointsEstimator",
     "plot": "style plot_counts plot_residuals plot_fit plot_fits plot_spectrum plot_flux_points",
     "analysis": "AnalysisConfig Analysis",
