@@ -1,6 +1,7 @@
 """The command: exit codes, messages, files."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 import gammax
 from gammax.analysis import Analysis, AnalysisConfig
-from gammax.cli import main
+from gammax.cli import _importing, main
 from gammax.errors import GeometryError, SchemaError
 from gammax.estimators import FluxPointsEstimator
 from small_project import make_spectrum, true_models, write_project
@@ -34,12 +35,45 @@ print([name for name in ("jax", "numpy", "astropy", "matplotlib", "equinox") if 
     words = result.stdout.split()
     assert words[words.index("gammax") + 1] == gammax.__version__
     assert words[words.index("GAMMAX_DATA") + 1] == "/some/where"
-    assert "not set" in result.stdout.split("GAMMAX_REFERENCE")[1]
+    assert "not set" in result.stdout.split("GAMMAX_REFERENCE")[1].splitlines()[0]
+    assert "not set" in result.stdout.split("GAMMAPY_DATA")[1].splitlines()[0]
 
 
 def test_info_lists_devices_when_asked(capsys):
     assert main(["info", "--device"]) == 0
     assert "cpu" in capsys.readouterr().out.split("devices:")[1]
+
+
+@pytest.mark.parametrize("arguments", [["info"], ["analysis", "run", "--help"]])
+def test_a_reader_that_stops_reading_is_no_error(arguments):
+    code = "import sys; from gammax.cli import console; console()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    # as head does, before anything is written
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=60), errors) == (0, "")
+
+
+def test_demo_in_a_folder_in_use_says_what_to_do(tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("mine")
+    assert main(["demo", "--out", str(tmp_path)]) == 2
+    message = capsys.readouterr().err
+    assert "another with --out, or pass --overwrite" in message
+    assert "=" not in message
+
+
+def test_demo_says_where_edited_files_went(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Analysis, "run", lambda self, **options: pytest.fail("stop here"))
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "models.yaml").write_text("mine")
+    with pytest.raises(pytest.fail.Exception, match="stop here"):
+        main(["demo", "--out", str(folder), "--overwrite"])
+    assert "your models.yaml is now models.1.yaml" in capsys.readouterr().out
+    assert (folder / "models.1.yaml").read_text() == "mine"
 
 
 def test_config_writes_a_template_or_all_keys(tmp_path, capsys):
@@ -152,6 +186,30 @@ cli.console()
 """
     result = shell(code=code, timeout=30)
     assert (result.returncode, result.stdout) == (130, "said\n")
+
+
+def test_an_interrupt_amid_the_imports_is_not_lost():
+    """As in a callback of JAX, whose exceptions Python ignores."""
+    code = """
+import signal, weakref
+from gammax.cli import _importing
+class Thing:
+    pass
+with _importing():
+    thing = Thing()
+    held = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing
+print("still here")
+"""
+    result = shell(code=code)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")
+
+
+def test_after_the_imports_an_interrupt_is_python_s_own_again():
+    before = signal.getsignal(signal.SIGINT)
+    with _importing():
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before is signal.default_int_handler
 
 
 def test_flux_points_that_fail_exit_1(tmp_path, monkeypatch, capsys):

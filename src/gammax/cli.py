@@ -5,10 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gammax import __version__
+
+if TYPE_CHECKING:
+    from gammax.analysis import Analysis
 
 _EXIT_CODES = """exit codes:
   0    done; the fit is ok, or there was no model to fit
@@ -19,7 +27,7 @@ _EXIT_CODES = """exit codes:
 """
 # what an error tells the caller of a function to do, as an option of the command
 _AS_OPTIONS = {r"\boverwrite=True": "--overwrite", r"\bout=": "--out"}
-_VARIABLES = ("GAMMAX_DATA", "GAMMAX_REFERENCE")
+_VARIABLES = ("GAMMAX_DATA", "GAMMAX_REFERENCE", "GAMMAPY_DATA")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,13 +52,58 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def console() -> None:
     """The command as a process: ends it with the exit code of `main`."""
-    code = main()
+    try:
+        code = main()
+    finally:
+        # argparse prints its help and exits
+        _flush()
     if code == 130:
         # a compilation that JAX has begun would hold the process until it is done
-        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """While seconds of imports pass, an interrupt ends the process: raised in a callback of JAX it would be lost."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, _interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _interrupted(*_: object) -> None:
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
+def _say(*lines: object) -> None:
+    """Print lines at once; a reader that has gone, as `head` does, is no error."""
+    try:
+        print(*lines, sep="\n")
+    except BrokenPipeError:
+        _discard_output()
+    _flush()
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+
+
+def _discard_output() -> None:
+    # what is in the buffer goes nowhere, or the interpreter would try once more at its end
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,13 +112,17 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     info = _add(commands, "info", _info, "versions of gammax and of what it builds on, and its environment variables")
     info.add_argument("--device", action="store_true", help="start JAX and list its devices (takes a second)")
+    demo = _add(commands, "demo", _demo, "copy simulated data into a folder and analyse them", _EXIT_CODES)
+    demo.add_argument("--out", default="gammax-demo", help="folder to copy into (default: gammax-demo)")
+    demo.add_argument("--overwrite", action="store_true", help="replace a demo that is there; edited files stay")
     analysis = commands.add_parser("analysis", help="analyses that a YAML file describes")
     steps = analysis.add_subparsers(title="commands", required=True, metavar="COMMAND")
     config = _add(steps, "config", _config, "write a configuration file to fill in")
     config.add_argument("--filename", default="config.yaml", help="file to write (default: config.yaml)")
     config.add_argument("--all", action="store_true", help="write all keys with their defaults, without comments")
     config.add_argument("--overwrite", action="store_true", help="replace the file")
-    run = _add(steps, "run", _run, "read datasets, fit, compute flux points, write a folder with a report", _EXIT_CODES)
+    summary = "reduce event files or read spectra, fit, compute flux points, write a folder with a report"
+    run = _add(steps, "run", _run, summary, _EXIT_CODES)
     run.add_argument("config", metavar="CONFIG", help="configuration file; relative paths in it start from its folder")
     run.add_argument("--models", help="models file, in place of general.models_file")
     run.add_argument("--out", help="folder of the results (default: general.outdir, else CONFIG_results beside CONFIG)")
@@ -97,7 +154,7 @@ def _info(arguments: argparse.Namespace) -> int:
 
 def _print_table(title: str, entries: dict[str, str]) -> None:
     width = max(len(name) for name in entries)
-    print(f"{title}:", *(f"  {name:<{width}}  {value}" for name, value in entries.items()), sep="\n")
+    _say(f"{title}:", *(f"  {name:<{width}}  {value}" for name, value in entries.items()))
 
 
 def _config(arguments: argparse.Namespace) -> int:
@@ -105,19 +162,46 @@ def _config(arguments: argparse.Namespace) -> int:
     from gammax.analysis import AnalysisConfig
 
     text = AnalysisConfig().to_yaml() if arguments.all else AnalysisConfig.template()
-    print(write_text(text, arguments.filename, arguments.overwrite))
+    _say(write_text(text, arguments.filename, arguments.overwrite))
     return 0
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    import gammax
-    from gammax.analysis import Analysis
+    with _importing():
+        import gammax
+        from gammax.analysis import Analysis
 
-    gammax.enable_x64()
+        gammax.enable_x64()
     analysis = Analysis(arguments.config)
     if arguments.models is not None:
         analysis.read_models(arguments.models)
     folder = analysis.run(arguments.out, arguments.overwrite)
-    print(analysis)
-    print(f"report: {folder / 'report.html'}")
+    _say(analysis)
+    return _end(analysis, folder)
+
+
+def _end(analysis: Analysis, folder: Path) -> int:
+    _say(f"report: {folder / 'report.html'}")
     return 0 if analysis.is_complete else 1
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    with _importing():
+        import gammax
+        from gammax.analysis import Analysis
+        from gammax.analysis._demo import prepare_demo, true_models
+        from gammax.analysis._results import fitted_table
+
+        gammax.enable_x64()
+    folder, kept = prepare_demo(arguments.out, arguments.overwrite)
+    _say(f"simulated runs, config.yaml and models.yaml are in {folder}")
+    for old, new in kept:
+        _say(f"your {old.name} is now {new.name}")
+    config = folder / "config.yaml"
+    analysis = Analysis(config)
+    results = analysis.run(overwrite=arguments.overwrite)
+    truth = true_models(analysis.observations)
+    _say(fitted_table(analysis.results, truth))
+    code = _end(analysis, results)
+    _say(f"edit {config} and run again: gammax analysis run {config} --overwrite")
+    return code

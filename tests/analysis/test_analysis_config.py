@@ -108,6 +108,19 @@ def test_keys_of_all_sections_survive_a_round_trip(tmp_path):
     assert len(config.changes()) == 25
 
 
+def test_angles_and_times_as_the_peer_takes_them():
+    config = AnalysisConfig.from_yaml("""
+observations:
+    obs_cone: {frame: icrs, lon: 5h34m31.1s, lat: 22d00m52s, radius: 5d}
+    obs_time: {start: [J2004.92654346, J2004.92658453], stop: [J2004.92658453, 2004-12-05 12:00]}
+datasets: {type: 1d, stack: false, containment_correction: false}
+""")
+    assert config.observations.obs_cone.lat == "22d00m52s"
+    assert config.observations.obs_time.start == ("J2004.92654346", "J2004.92658453")
+    with pytest.raises(SchemaError, match="GX-ANALYSIS-007"):
+        config.update("observations: {obs_time: {stop: [J2005, then]}}")
+
+
 def test_write_replaces_only_when_told(tmp_path):
     path = AnalysisConfig().write(tmp_path / "config.yaml")
     with pytest.raises(FileFormatError, match="GX-PATH-002"):
@@ -138,11 +151,10 @@ def test_the_default_folder_is_named_after_the_file(tmp_path):
     assert AnalysisConfig().outdir == Path("analysis_results")
 
 
-def test_the_template_is_the_defaults_for_two_files():
+def test_the_template_is_nearly_the_defaults():
     changes = AnalysisConfig.from_yaml(AnalysisConfig.template()).changes()
     assert changes == {
         "general.outdir": None,
-        "general.datasets_file": "datasets.yaml",
         "general.models_file": "models.yaml",
         "flux_points.energy.nbins": 6,
     }

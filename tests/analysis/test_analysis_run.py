@@ -69,7 +69,7 @@ def run(tmp_path_factory):
 
 def test_the_folder_holds_every_product_and_nothing_else(run):
     _, out, _ = run
-    assert {path.name for path in out.iterdir()} == set(PRODUCTS)
+    assert {path.name for path in out.iterdir()} == set(PRODUCTS) - {"observations.ecsv"}
     assert {path.name for path in (out / "figures").iterdir()} == {"spectrum.png", "flux_profiles.png", "counts.png"}
     assert all(path.read_bytes().startswith(PNG) for path in (out / "figures").iterdir())
 
@@ -95,7 +95,7 @@ def test_summary(run):
     assert (index["model"], index["name"], index["unit"]) == ("crab", "index", "")
     assert (amplitude["model"], amplitude["name"], amplitude["unit"]) == ("crab", "amplitude", "TeV-1 s-1 cm-2")
     assert [amplitude["value"], amplitude["error"]] == [analysis.fit_result.values[1], analysis.fit_result.errors[1]]
-    assert list(summary["timings"]) == ["datasets", "models", "fit", "flux points", "figures", "write"]
+    assert list(summary["timings"]) == ["models", "datasets", "fit", "flux points", "figures", "write"]
     assert all(seconds > 0 for seconds in summary["timings"].values())
 
 
@@ -125,9 +125,9 @@ def test_the_folder_is_an_analysis_that_can_be_run_again(run, tmp_path):
 def test_progress_is_one_line_per_stage_with_its_time(run):
     _, out, said = run
     lines = said.splitlines()
-    assert [line.split("  ")[1] for line in lines] == ["datasets", "models", "fit", "flux points", "figures", "write"]
+    assert [line.split("  ")[1] for line in lines] == ["models", "datasets", "fit", "flux points", "figures", "write"]
     assert all(re.match(r"\d\d:\d\d:\d\d  .* \d+\.\d\d s$", line) for line in lines)
-    assert "2 datasets" in lines[0]
+    assert "2 datasets" in lines[1]
     assert "ok: converged" in lines[2]
     assert str(out) in lines[-1]
 
@@ -270,7 +270,8 @@ def test_log_goes_where_the_configuration_says(tmp_path, capsys):
 
 
 NEEDS = [
-    ({"general": {"datasets_file": None}}, "GX-ANALYSIS-011", "general.datasets_file"),
+    ({"general": {"datasets_file": None}}, "GX-ANALYSIS-070", "datasets.on_region.frame"),
+    ({"general": {"datasets_file": "none.yaml"}}, "GX-ANALYSIS-056", "general.datasets_file"),
     ({"datasets": {"type": "3d"}}, "GX-ANALYSIS-010", "datasets.type"),
     (
         {"light_curve": {"time_intervals": {"start": "2004-12-04"}}},
@@ -384,6 +385,8 @@ def test_steps_out_of_order_say_what_is_missing(tmp_path):
         (analysis.run_fit, "GX-ANALYSIS-053", "read_models"),
         (lambda: analysis.write(tmp_path / "out"), "GX-ANALYSIS-052", "read_datasets"),
         (analysis.read_models, "GX-ANALYSIS-050", "models_file"),
+        (analysis.read_datasets, "GX-ANALYSIS-011", "get_observations"),
+        (analysis.get_datasets, "GX-ANALYSIS-055", "get_observations"),
     ):
         with pytest.raises(SchemaError, match=do) as caught:
             step()
@@ -398,8 +401,9 @@ def test_faults_of_the_inputs_come_through(tmp_path):
     config = AnalysisConfig.read(write_project(tmp_path, [make_spectrum()]))
     with pytest.raises(DataValueError, match="left in the fit range"):
         Analysis(config.update({"fit": {"fit_range": {"min": "20 TeV"}}})).run(tmp_path / "out")
-    with pytest.raises(FileFormatError, match=r"none\.yaml"):
+    with pytest.raises(FileFormatError, match=r"none\.yaml") as caught:
         Analysis(config.update({"general": {"models_file": "none.yaml"}})).run(tmp_path / "out")
+    assert caught.value.context["key"] == "general.models_file"
     held = Analysis(config)
     held.set_models(true_models().freeze())
     with pytest.raises(FitError, match="no free parameter"):

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 from gammax._paths import resolve_path
 from gammax.analysis._check import check_needs, unused
 from gammax.analysis._config import AnalysisConfig
-from gammax.analysis._flux import flux_estimator, flux_source
+from gammax.analysis._flux import flux_estimator, flux_options, flux_source
 from gammax.analysis._folder import check_folder, write_results
 from gammax.analysis._html import plural
+from gammax.analysis._observations import check_observations, select_observations, store_path
+from gammax.analysis._reduce import make_recipe, reduce
 from gammax.analysis._results import Results, fit_status, fitted_table
-from gammax.analysis._sections import FluxPointsSection
+from gammax.analysis._runs import Runs
+from gammax.analysis._sections import FluxPointsSection, SkyCircle
 from gammax.analysis._stages import Stages, log_output
+from gammax.data import Observations
 from gammax.datasets import Datasets
 from gammax.datasets._files import dataset_files
-from gammax.errors import GammaxError, SchemaError
+from gammax.errors import FileFormatError, GammaxError, GammaxWarning, SchemaError
 from gammax.estimators import FluxPoints
 from gammax.fit import Fit, FitResult
 from gammax.models import Models, SkyModel
 
 
 class Analysis:
-    """An analysis of reduced spectra. It keeps what its steps make: `datasets`, `models`, `fit_result`, `flux_points`.
+    """An analysis from event files, or from reduced spectra, to flux points.
 
-    `run` makes all steps and writes the results; or call them one by one, or set `datasets` and `models` directly.
+    It keeps what its steps make: `observations`, `datasets`, `models`, `fit_result`, `flux_points`. `run` makes all
+    steps and writes the results; or call them one by one, or set `datasets` and `models` directly.
+
+    Where ``general.datasets_file`` names a file that exists, `run` reads the datasets from it. Otherwise it reduces the
+    data store of the section ``observations``; a name without file is noted, and nothing is written there (the reduced
+    datasets are among the results).
 
     Parameters
     ----------
@@ -34,6 +44,8 @@ class Analysis:
 
     def __init__(self, config: AnalysisConfig | str | Path):
         self.config = config if isinstance(config, AnalysisConfig) else AnalysisConfig.read(config)
+        self.observations: Observations | None = None
+        self.runs: Runs | None = None
         self.datasets: Datasets | None = None
         self.models: Models | None = None
         self.fit_result: FitResult | None = None
@@ -57,8 +69,53 @@ class Analysis:
         ------
         SchemaError : the configuration names none. Of the files: as `Datasets.read`.
         """
-        check_needs(self.config)
+        if self.config.general.datasets_file is None:
+            raise SchemaError(
+                "GX-ANALYSIS-011",
+                "no datasets file",
+                key="general.datasets_file",
+                found="null",
+                do="name one, or reduce the data store: get_observations(), get_datasets()",
+            )
         self.datasets = Datasets.read(self.config.path(self.config.general.datasets_file))
+        self.runs = None
+        return self.datasets
+
+    def get_observations(self) -> Observations:
+        """Choose the observations of the section ``observations``; nothing but index tables is read.
+
+        Observations that lack a response of ``required_irf`` are left out, with a warning.
+
+        Raises
+        ------
+        FileFormatError : no data store there, or its path starts from a variable that is not set. SchemaError,
+        DataValueError : settings that are wrong, a number that does not exist, no observation left.
+        """
+        self.observations = select_observations(self.config)
+        return self.observations
+
+    def get_datasets(self) -> Datasets:
+        """Reduce the observations as the section ``datasets`` says, in ``general.n_jobs`` processes.
+
+        One spectrum for each observation, named by its number, or their stack, "stacked". Observations without OFF
+        region or with the ON region outside of their field of view are left out, with a warning; `runs` holds all, with
+        their spectra before stacking.
+
+        Raises
+        ------
+        SchemaError : no observations yet, or a setting that is wrong. GammaxError : a reduction fails; names obs_id.
+        """
+        if self.observations is None:
+            raise SchemaError("GX-ANALYSIS-055", "this step needs observations", do="call get_observations() first")
+        reduction = reduce(self.config, self.observations)
+        if reduction.skipped:
+            reasons = ", ".join(f"{name} ({reason})" for name, reason in reduction.skipped.items())
+            warnings.warn(
+                f"{plural(len(reduction.skipped), 'observation')} left out: {reasons}", GammaxWarning, stacklevel=2
+            )
+        datasets = reduction.datasets
+        self.runs = Runs.record(self.observations, reduction, make_recipe(self.config).exclusion)
+        self.datasets = Datasets([datasets.stack_reduce()]) if self.config.datasets.stack else datasets
         return self.datasets
 
     def read_models(self, path: str | Path | None = None) -> Models:
@@ -71,8 +128,12 @@ class Analysis:
         if path is None:
             if self.config.general.models_file is None:
                 raise SchemaError("GX-ANALYSIS-050", "no models file", key="general.models_file", found="null")
-            path = self.config.path(self.config.general.models_file)
-        models = Models.read(path)
+            try:
+                models = Models.read(path := self.config.path(self.config.general.models_file))
+            except GammaxError as error:
+                raise error.with_context(key="general.models_file") from error
+        else:
+            models = Models.read(path)
         if not len(models):
             raise SchemaError(
                 "GX-ANALYSIS-054",
@@ -134,6 +195,7 @@ class Analysis:
             source,
             self.stages.timings,
             self.stages.notes,
+            None if self.runs is None else self.runs.within(*self._fit_limits),
         )
 
     def write(self, folder: str | Path, overwrite: bool = False) -> Path:
@@ -149,7 +211,7 @@ class Analysis:
         return write_results(self.results, self.stages, folder)
 
     def run(self, out: str | Path | None = None, overwrite: bool = False) -> Path:
-        """Read, fit, estimate flux points, write, with a line of progress for each; returns the folder.
+        """Reduce or read, fit, estimate flux points, write, with a line of progress for each; returns the folder.
 
         Without models the datasets are written with their pictures, status "no_model". After a fit that has no
         minimum there are no flux points; if only they fail, the rest is written, with a note.
@@ -171,23 +233,66 @@ class Analysis:
             return self.write(folder, overwrite)
 
     def _read(self) -> None:
+        """Models and datasets; what can be said against the settings is said before the work."""
+        reduces = self._prepare()
+        if reduces:
+            with self.stages("observations") as said:
+                said.append(f"{plural(len(self.get_observations()), 'observation')} of {store_path(self.config)}")
         with self.stages("datasets") as said:
-            self.read_datasets()
+            self.get_datasets() if reduces else self.read_datasets()
             datasets, counts = self._set_fit_range(), self.results.counts
             for dataset in datasets:
                 # a name, say, that a file cannot hold is refused now and not after the fit
                 dataset_files(dataset, Path(dataset.name), "gadf")
             said += [plural(len(datasets), "dataset"), f"{sum(counts.values()):g} counts inside the masks"]
-        if ignored := unused(self.config):
-            self.stages.note(f"settings without effect on reduced datasets: {', '.join(ignored)}")
-        if self.models is None and self.config.general.models_file is not None:
-            with self.stages("models") as said:
-                said.append(", ".join(self.read_models().names))
+        if ignored := unused(self.config, reduces):
+            kind = "spectra" if reduces else "reduced datasets"
+            self.stages.note(f"settings without effect on {kind}: {', '.join(ignored)}")
         if self.models is not None:
             # what the estimator would refuse after the fit it refuses now
             source, asked = flux_estimator(self.config, datasets, self.models).source, self.config.flux_points.source
             if asked not in (source, FluxPointsSection().source):
                 self.stages.note(f"flux_points.source {asked!r} is not a model, the flux points are of {source!r}")
+
+    def _prepare(self) -> bool:
+        """Read the models, and try all settings on empty spectra; whether the data store is to be reduced."""
+        check_needs(self.config)
+        flux_options(self.config)
+        reduces = self._reduces()
+        if self.models is None and self.config.general.models_file is not None:
+            with self.stages("models") as said:
+                said.append(", ".join(self.read_models().names))
+        if self.models is not None:
+            flux_source(self.config, self.models)
+        if reduces:
+            check_observations(self.config)
+            planned = Datasets([make_recipe(self.config).dataset])
+            try:
+                planned = planned.with_fit_range(*self._fit_limits)
+            except GammaxError as error:
+                raise error.with_context(key="fit.fit_range", file=self.config.file) from error
+            if self.models is not None:
+                flux_estimator(self.config, planned, self.models)
+        return reduces
+
+    def _reduces(self) -> bool:
+        """Whether the data store is to be reduced: no file of datasets is named, or none is there (noted)."""
+        name = self.config.general.datasets_file
+        if name is None:
+            return True
+        path = self.config.path(name)
+        if path.exists():
+            return False
+        if self.config.datasets.on_region == SkyCircle():
+            raise FileFormatError(
+                "GX-ANALYSIS-056",
+                "no such file of datasets, and no ON region to reduce a data store",
+                key="general.datasets_file",
+                file=path,
+                do="check the path, or fill in the sections observations and datasets",
+            )
+        self.stages.note(f"there is no {path}: the data store is reduced, the datasets are among the results")
+        return True
 
     def _estimate(self) -> None:
         with self.stages("fit") as said:
@@ -204,14 +309,20 @@ class Analysis:
             self.stages.note(f"no flux points were computed: {error}")
 
     def _set_fit_range(self) -> Datasets:
-        datasets, limits = self._require_datasets(), self.config.fit.fit_range
-        if (limits.min, limits.max) != (None, None):
-            self.datasets = datasets = datasets.with_fit_range(limits.min, limits.max)
+        datasets = self._require_datasets()
+        if self._fit_limits != (None, None):
+            self.datasets = datasets = datasets.with_fit_range(*self._fit_limits)
         return datasets
+
+    @property
+    def _fit_limits(self) -> tuple[str | None, str | None]:
+        return self.config.fit.fit_range.min, self.config.fit.fit_range.max
 
     def _require_datasets(self) -> Datasets:
         if self.datasets is None:
-            raise SchemaError("GX-ANALYSIS-052", "this step needs datasets", do="call read_datasets() first")
+            raise SchemaError(
+                "GX-ANALYSIS-052", "this step needs datasets", do="call read_datasets() or get_datasets()"
+            )
         return self.datasets
 
     def _require_models(self) -> Models:
@@ -222,6 +333,6 @@ class Analysis:
         return self.models
 
     def __str__(self) -> str:
-        return (
-            f"Analysis of {self.config.general.datasets_file}" if self.datasets is None else fitted_table(self.results)
-        )
+        if self.datasets is None:
+            return f"Analysis of {self.config.general.datasets_file or self.config.observations.datastore}"
+        return fitted_table(self.results)

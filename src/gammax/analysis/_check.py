@@ -11,8 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
+import astropy.units as u
 import msgspec
 import numpy as np
+from astropy.coordinates import Angle
 from astropy.time import Time
 
 from gammax.errors import DataValueError, SchemaError, UnitError, did_you_mean
@@ -27,6 +29,8 @@ _ASKS = {
     "excess_map": ("excess_map.energy_edges.",),
     "light_curve": ("light_curve.time_intervals.", "light_curve.energy_edges."),
 }
+# what spectra have no use for
+_FOR_MAPS = ("excess_map", "light_curve", "datasets.geom.wcs", "datasets.geom.selection", "datasets.map_selection")
 _EXAMPLES = {"TeV": "'1 TeV'", "deg": "'0.1 deg'", "time": "'2004-12-04T22:00:00'"}
 
 
@@ -137,14 +141,16 @@ def _quantities(section: msgspec.Struct, path: tuple[str, ...]) -> Iterator[tupl
         value = getattr(section, key)
         if isinstance(value, msgspec.Struct):
             yield from _quantities(value, (*path, key))
-        elif value is not None and (unit := _unit_of(hint)):
-            yield ".".join((*path, key)), value, unit
+        elif unit := _unit_of(hint):
+            texts = value if isinstance(value, tuple) else (value,)
+            yield from ((".".join((*path, key)), text, unit) for text in texts if isinstance(text, str))
 
 
 def _check_quantity(key: str, text: str, unit: str, file: Path | None) -> None:
     try:
-        quantity = to_quantity(text, unit, key)
-    except UnitError as error:
+        # angles as astropy reads them, "5h34m" and "22d" too
+        quantity = Angle(text) if unit == "deg" else to_quantity(text, unit, key)
+    except (UnitError, u.UnitsError, ValueError, TypeError) as error:
         raise UnitError(
             "GX-ANALYSIS-004",
             f"{key} is not a quantity in {unit} or a unit that converts to it",
@@ -172,7 +178,7 @@ def _check_time(key: str, text: str, file: Path | None) -> None:
 
 
 def check_needs(config: AnalysisConfig) -> None:
-    """Raise where a run would need what this version cannot do.
+    """Raise where a run would need what this version cannot do, whatever it starts from.
 
     Raises
     ------
@@ -186,14 +192,6 @@ def check_needs(config: AnalysisConfig) -> None:
             found="3d",
             expected="1d",
         )
-    if config.general.datasets_file is None:
-        raise SchemaError(
-            "GX-ANALYSIS-011",
-            "this version starts from reduced datasets and reduces no observations",
-            key="general.datasets_file",
-            found="null",
-            expected="path of a datasets.yaml",
-        )
     for section, keys in _ASKS.items():
         for key in config.changes():
             if key.startswith(keys):
@@ -205,16 +203,19 @@ def check_needs(config: AnalysisConfig) -> None:
                 )
 
 
-def unused(config: AnalysisConfig) -> list[str]:
+def unused(config: AnalysisConfig, reduces: bool) -> list[str]:
     """Settings that differ from the defaults and that a run pays no heed to, as far as a section tells.
 
-    ``["observations", "datasets.background"]``
+    ``["observations", "datasets.background"]`` where the datasets were reduced before (`reduces` is false).
     """
+    ignored = list(_FOR_MAPS) if reduces else ["observations", "datasets", "general.n_jobs", *_FOR_MAPS]
+    if config.datasets.background.method is None:
+        ignored += ["datasets.background.exclusion", "datasets.background.parameters"]
     found: dict[str, None] = {}
     for key in config.changes():
-        section, _, inner = key.partition(".")
-        if section in ("observations", "excess_map", "light_curve") or key == "general.n_jobs":
-            found[key if section == "general" else section] = None
-        elif section == "datasets":
-            found[f"datasets.{inner.partition('.')[0]}"] = None
+        if any(key == name or key.startswith(f"{name}.") for name in ignored):
+            parts = key.split(".")
+            # as much of the key as says which setting: all datasets.* are different things
+            depth = {"datasets": 3 if reduces else 2, "general": 2}.get(parts[0], 1)
+            found[".".join(parts[:depth])] = None
     return list(found)

@@ -31,7 +31,7 @@ class AnalysisConfig(Section, frozen=True, dict=True):
     """What an analysis reads, fits and writes: ``config.fit.fit_range.min``; immutable, see `update`.
 
     The layout and the defaults are Gammapy's, so that its files are read as they are. Sections that this version does
-    not carry out (the reduction of observations, maps, light curves) are kept, and a run that needs one says so.
+    not carry out (maps, light curves) are kept, and a run that needs one says so.
 
     Raises
     ------

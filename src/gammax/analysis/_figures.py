@@ -11,6 +11,8 @@ import astropy.units as u
 import numpy as np
 from tqdm import tqdm
 
+from gammax.analysis._run_figures import plot_growth, plot_sky
+from gammax.analysis._stages import LOGGER
 from gammax.errors import GammaxWarning
 from gammax.plot import plot_fits, plot_flux_points, plot_spectrum, style
 from gammax.plot._grid import PANELS_PER_PAGE
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gammax.analysis._results import Results
+    from gammax.analysis._runs import Runs
     from gammax.datasets import Datasets
     from gammax.estimators import FluxPoints
     from gammax.models import Models
@@ -40,7 +43,7 @@ class Picture(NamedTuple):
 
 
 def make_figures(results: Results) -> list[Picture]:
-    """Spectrum with flux points, their profiles, and counts of every dataset."""
+    """Spectrum with flux points, their profiles, the observations, and counts of every dataset."""
     pictures, models, points = [], results.fitted_models, results.flux_points
     with style(), warnings.catch_warnings():
         # matplotlib's own, as of a letter that a font lacks, are no matter of the results
@@ -50,6 +53,8 @@ def make_figures(results: Results) -> list[Picture]:
             pictures.append(_spectrum(results.datasets, models, points, results.source))
         if points is not None and "stat_scan" in points.quantities:
             pictures.append(_profiles(points))
+        if results.runs is not None:
+            pictures += _runs(results.runs)
         return pictures + _counts(results.datasets, models)
 
 
@@ -81,6 +86,9 @@ def _spectrum(datasets: Datasets, models: Models, points: FluxPoints | None, sou
     upper, *lower = (
         figure.subplots(2, 1, sharex=True, height_ratios=(5.0, 0.3 + 0.2 * bars)) if bars else [figure.subplots()]
     )
+    for ax in (upper, *lower):
+        # bars would stick to the frame where they begin
+        ax.use_sticky_edges = False
     low, high = _energy_range(datasets)
     for name, color in model_colors(models).items():
         plot_spectrum(models, name, low, high, upper, color=color, label=f"{plain(name)}, best fit with 1σ band")
@@ -104,11 +112,23 @@ def _profiles(points: FluxPoints) -> Picture:
     return Picture("flux_profiles", caption, _png(figure))
 
 
+def _runs(runs: Runs) -> list[Picture]:
+    columns, rows = runs.sky.geom.npix
+    # as high as it gets in most of the width, beside the colour bar
+    figure = _figure(_WIDTH, min(0.75 * _WIDTH * rows / columns, 0.62 * _WIDTH) + 0.9)
+    pictures = [Picture("sky", plot_sky(runs, figure), _png(figure))]
+    # one point makes no curve, and where nothing is known of the background there is no excess
+    if len(runs.datasets) > 1 and all(dataset.background is not None for dataset in runs.datasets):
+        figure = _figure(_WIDTH, 3.8)
+        pictures.append(Picture("excess", plot_growth(runs, figure), _png(figure)))
+    return pictures
+
+
 def _counts(datasets: Datasets, models: Models | None) -> list[Picture]:
     pages = -(-len(datasets) // PANELS_PER_PAGE)
     bounds = np.linspace(0, len(datasets), pages + 1).round().astype(int)
     pictures = []
-    hidden = pages < 3 or not _LOGGER.isEnabledFor(logging.INFO)
+    hidden = pages < 3 or not LOGGER.isEnabledFor(logging.INFO)
     for page in tqdm(range(pages), desc="figures", disable=hidden):
         shown = datasets[bounds[page] : bounds[page + 1]]
         figure = _figure(_WIDTH, 5.6)
@@ -128,6 +148,3 @@ def _counts_caption(models: Models | None) -> str:
         "Counts with Poisson errors, background and prediction of the best fit; residuals as the signed root of each "
         "bin's share of the fit statistic. Bins outside the mask are light."
     )
-
-
-_LOGGER = logging.getLogger("gammax")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PRODUCTS = (
     "config.yaml",
+    "observations.ecsv",
     "datasets",
     "models.yaml",
     "models_covariance.dat",
@@ -47,6 +48,8 @@ def write_results(results: Results, stages: Stages, folder: Path) -> Path:
             said.append(", ".join(picture.name for picture in pictures))
         with stages("write") as said:
             results.datasets.write(place / "datasets" / "datasets.yaml")
+            if results.runs is not None:
+                results.runs.to_table().write(place / "observations.ecsv")
             if results.models is not None:
                 results.models.write(place / "models.yaml")
             if results.flux_points is not None:
@@ -55,7 +58,7 @@ def write_results(results: Results, stages: Stages, folder: Path) -> Path:
                 path = place / "figures" / f"{picture.name}.png"
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(picture.png)
-            config = config_as_used(results)
+            config = config_as_used(results, folder)
             config.write(place / "config.yaml")
             said.append(str(folder))
         css = files("gammax.analysis").joinpath("report.css").read_text(encoding="utf-8")
@@ -66,23 +69,43 @@ def write_results(results: Results, stages: Stages, folder: Path) -> Path:
     return folder
 
 
-def config_as_used(results: Results) -> AnalysisConfig:
-    """The configuration with the paths of the written folder, so that the folder can be run again where it is put."""
-    origin = results.config.general.datasets_file
-    return results.config.update(
+def config_as_used(results: Results, folder: Path) -> AnalysisConfig:
+    """The configuration with the paths of the written folder, so that it can be run again from there.
+
+    It reads the datasets beside it; without ``datasets_file`` it reduces the data store again, whose path, as that of
+    other files outside, then starts from the folder.
+    """
+    config = results.config
+    origin = config.observations.datastore if results.runs is not None else config.general.datasets_file
+    observations, background = config.observations, config.datasets.background
+    return config.update(
         {
             "general": {
                 "outdir": ".",
                 "datasets_file": "datasets/datasets.yaml",
                 "models_file": None if results.models is None else "models.yaml",
             },
+            "observations": {
+                "datastore": _path_from(folder, config, observations.datastore),
+                "obs_file": _path_from(folder, config, observations.obs_file),
+            },
+            "datasets": {"background": {"exclusion": _path_from(folder, config, background.exclusion)}},
             "metadata": {
                 "creator": f"gammax {__version__}",
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                "origin": None if origin is None else str(results.config.path(origin).absolute()),
+                "origin": None if origin is None else str(config.path(origin).absolute()),
             },
         }
     )
+
+
+def _path_from(folder: Path, config: AnalysisConfig, text: str | None) -> str | None:
+    """Path in a configuration as it reads from another folder: relative if it was and both folders move together."""
+    if text is None or "$" in text or text.startswith("~") or Path(text).is_absolute():
+        return text
+    home, target = config.folder.resolve(), config.path(text).resolve()
+    inside = folder.resolve().is_relative_to(home) and target.is_relative_to(home)
+    return Path(os.path.relpath(target, folder.resolve())).as_posix() if inside else str(target)
 
 
 def check_folder(folder: Path, overwrite: bool, log: Path | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gammax import __version__
 from gammax._versions import all_versions
 from gammax.analysis._html import Html, element, image, join, page, plural, section, table
+from gammax.analysis._report_runs import observations_table
 from gammax.analysis._report_tables import (
     correlation_table,
     datasets_table,
@@ -46,6 +47,7 @@ def report(results: Results, config: AnalysisConfig, pictures: Sequence[Picture]
         *_pictures(pictures, "spectrum"),
         _flux_points(results),
         *_pictures(pictures, "flux_profiles"),
+        _observations(results, pictures),
         section("Datasets", datasets_table(results)),
         *_pictures(pictures, "counts"),
         _configuration(results, config),
@@ -94,6 +96,13 @@ def _flux_points(results: Results) -> Html:
         if results.flux_points is None
         else section(f"Flux points of {results.source}", flux_points_table(results.flux_points))
     )
+
+
+def _observations(results: Results, pictures: Sequence[Picture]) -> Html:
+    if results.runs is None:
+        return Html()
+    shown = [*_pictures(pictures, "sky"), *_pictures(pictures, "excess")]
+    return join([section("Observations", observations_table(results.runs)), *shown])
 
 
 def _pictures(pictures: Sequence[Picture], start: str) -> list[Html]:

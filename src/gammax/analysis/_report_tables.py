@@ -194,7 +194,18 @@ def _formatted(line: dict[str, Any], missing: str = _DASH) -> tuple[str, ...]:
     )
 
 
+def _as_written(value: Any) -> str:
+    """A setting as YAML has it."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_as_written, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_as_written(inner)}' for key, inner in value.items())}}}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
 def settings_table(config: AnalysisConfig) -> Html:
     """The settings that differ from the defaults."""
-    rows = [(element("code", key), str(value)) for key, value in config.changes().items()]
+    rows = [(element("code", key), _as_written(value)) for key, value in config.changes().items()]
     return table(("Setting", "Value"), rows or [("none differs from the defaults", "")], "ll")

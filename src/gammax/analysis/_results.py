@@ -11,6 +11,7 @@ import numpy as np
 from gammax import __version__
 from gammax.analysis._config import AnalysisConfig
 from gammax.analysis._html import plural, rounded
+from gammax.analysis._runs import USED, Runs
 from gammax.datasets import Datasets
 from gammax.estimators import FluxPoints
 from gammax.fit import FitResult
@@ -33,6 +34,7 @@ class Results:
     source : the model that the flux points are of.
     timings : seconds by stage; grows while results are written.
     notes : warnings that came up; grows while results are written.
+    runs : observations that were reduced, None where the datasets were read.
     """
 
     config: AnalysisConfig
@@ -43,6 +45,7 @@ class Results:
     source: str | None
     timings: dict[str, float]
     notes: list[str]
+    runs: Runs | None = None
 
     @property
     def status(self) -> str:
@@ -81,6 +84,7 @@ def summary(results: Results) -> dict[str, Any]:
         "n_bins": results.n_bins,
         "counts": results.counts,
         "parameters": [] if result is None else _parameters(result),
+        **({} if results.runs is None else {"observations": _observations(results.runs)}),
         "notes": list(results.notes),
         "timings": {name: round(seconds, 6) for name, seconds in results.timings.items()},
         "gammax": __version__,
@@ -100,12 +104,32 @@ def _parameters(result: FitResult) -> list[dict[str, Any]]:
     ]
 
 
+def _truth(result: FitResult, truth: Models) -> list[tuple[str, str]]:
+    """True value of each free parameter in its unit, and by how many errors the fit lies above it."""
+    lines, known = [("truth", "difference")], truth.parameters
+    for name, unit, value, error in zip(result.names, result.units, result.values, result.errors, strict=True):
+        if name in known:
+            true = float(known[name].quantity.to_value(unit))
+            lines.append((f"{true:g}", f"{(value - true) / error:+.1f} σ" if error > 0 else ""))
+        else:
+            lines.append(("", ""))
+    return lines
+
+
+def _observations(runs: Runs) -> dict[str, Any]:
+    return {
+        "used": [run.name for run in runs.used],
+        "left_out": {run.name: run.status for run in runs.rows if run.status != USED},
+        "livetime": float(sum(run.livetime for run in runs.used)),
+    }
+
+
 def _number(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def fitted_table(results: Results) -> str:
-    """Status and free parameters as lines of text."""
+def fitted_table(results: Results, truth: Models | None = None) -> str:
+    """Status and free parameters as lines of text, with those of a truth beside them where one is known."""
     result = results.fit_result
     lines = [f"{results.status}: {results.message}"]
     if result is None:
@@ -115,7 +139,9 @@ def fitted_table(results: Results) -> str:
         (str(row["model"]), str(row["name"]), rounded(row["value"], row["error"]).text, str(row["unit"]))
         for row in result.parameters
     ]
-    widths = [max(len(row[k]) for row in rows) for k in range(4)]
+    if truth is not None:
+        rows = [(*row, *known) for row, known in zip(rows, _truth(result, truth), strict=True)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines += [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]

@@ -17,6 +17,8 @@ Energy = Annotated[str, Meta(extra={"unit": "TeV"})]
 Angle = Annotated[str, Meta(extra={"unit": "deg"})]
 Time = Annotated[str, Meta(extra={"unit": "time"})]
 Positive = Annotated[float, Meta(gt=0)]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+AtLeastOne = Annotated[int, Meta(ge=1)]
 FluxQuantity = Literal["errn-errp", "ul", "scan", "sensitivity"]
 Frame = Literal["icrs", "galactic"]
 
@@ -43,10 +45,10 @@ class SkyPosition(Section, frozen=True):
 
 
 class TimeRange(Section, frozen=True):
-    """Interval of time."""
+    """Interval of time, or several: as many starts as stops."""
 
-    start: Time | None = None
-    stop: Time | None = None
+    start: Time | tuple[Time, ...] | None = None
+    stop: Time | tuple[Time, ...] | None = None
 
 
 class EnergyRange(Section, frozen=True):
@@ -61,7 +63,7 @@ class EnergyAxis(Section, frozen=True):
 
     min: Energy | None = None
     max: Energy | None = None
-    nbins: Annotated[int, Meta(ge=1)] | None = None
+    nbins: AtLeastOne | None = None
 
 
 class Log(Section, frozen=True):
@@ -79,7 +81,7 @@ class General(Section, frozen=True):
 
     log: Log = Log()
     outdir: str | None = "."
-    n_jobs: Annotated[int, Meta(ge=1)] = 1
+    n_jobs: AtLeastOne = 1
     datasets_file: str | None = None
     models_file: str | None = None
 
@@ -138,15 +140,43 @@ class Geom(Section, frozen=True):
 
 
 class Background(Section, frozen=True):
-    """How the background is estimated."""
+    """How the background is estimated; `parameters` are those of `ReflectedOptions` or `WobbleOptions`."""
 
     method: Literal["reflected", "fov_background", "ring"] | None = None
     exclusion: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
+class ReflectedOptions(Section, frozen=True):
+    """Options of `gammax.makers.ReflectedRegionsFinder`, which has the defaults."""
+
+    angle_increment: float | Angle = 0.1
+    min_distance: float | Angle = 0.0
+    min_distance_input: float | Angle = 0.1
+    max_region_number: AtLeastOne = 10000
+    binsz: float | Angle = 0.01
+
+
+class WobbleOptions(Section, frozen=True):
+    """Options of `gammax.makers.WobbleRegionsFinder`."""
+
+    n_off_regions: AtLeastOne = 3
+    binsz: float | Angle = 0.01
+
+
+class SafeMaskOptions(Section, frozen=True):
+    """Options of `gammax.makers.SafeMaskMaker`, which has the defaults."""
+
+    aeff_percent: Percent = 10
+    bias_percent: Percent = 10
+    position: SkyPosition = SkyPosition()
+    fixed_offset: float | Angle | None = None
+    offset_max: float | Angle = "3 deg"
+    irfs: Literal["DL4", "DL3"] = "DL4"
+
+
 class SafeMask(Section, frozen=True):
-    """Where the responses are trusted."""
+    """Where the responses are trusted; `parameters` are those of `SafeMaskOptions`."""
 
     methods: tuple[Literal["aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak"], ...] = ("aeff-default",)
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -187,7 +217,7 @@ class FluxOptions(Section, frozen=True):
     reoptimize: bool = False
     norm_scan: Annotated[tuple[float, ...], Meta(min_length=1)] = (1.0,)
     tolerance: Positive = 1e-10
-    max_steps: Annotated[int, Meta(ge=1)] = 100
+    max_steps: AtLeastOne = 100
 
 
 class FluxPointsSection(Section, frozen=True):
