@@ -25,6 +25,17 @@ def repeat(function: Callable[[], Any], times: int, before: Callable[[], Any] | 
     return seconds
 
 
+class Stages(dict):
+    """Seconds by name of stage: ``result = stages.time("fit", fit)``."""
+
+    def time(self, name: str, function: Callable[[], Any]) -> Any:
+        """Result of a call, whose time is added to a stage."""
+        start = time.perf_counter()
+        result = function()
+        self[name] = self.get(name, 0.0) + time.perf_counter() - start
+        return result
+
+
 def peak_rss_mb() -> float:
     """Largest resident memory of this process so far [MB]."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0

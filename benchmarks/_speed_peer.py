@@ -1,7 +1,7 @@
-"""The peer's side of vs_gammapy.py; runs in the peer's environment: ``_speed_peer.py MODE DATA OUT SPAWNED``.
+"""The peer's side of vs_gammapy.py; runs in the peer's environment: ``_speed_peer.py MODE DATA OUT``.
 
 MODE ``fits``: reading, single evaluations, three fits. MODE ``flux``: a whole cold process (import, read, ECPL fit,
-flux points with all options), then the flux points once more. SPAWNED is the time at which the process was asked for.
+flux points with all options).
 """
 
 import sys
@@ -120,7 +120,7 @@ def fits(path):
     }
 
 
-def flux(path, spawned):
+def flux(path):
     """Times and values of the `flux` mode."""
     stages, points = {"import": _IMPORT_S}, []
     start = time.perf_counter()
@@ -135,23 +135,21 @@ def flux(path, spawned):
         points.append(estimator.run(datasets))
 
     stages["flux points"] = repeat(run, 1)[0]
-    whole, rss = time.time() - spawned, peak_rss_mb()
-    again = repeat(run, 1)
+    ready, rss = time.time(), peak_rss_mb()
     table = points[0].to_table(sed_type="likelihood")
     return {
         "stages": stages,
-        "cold_s": whole,
+        "ready": ready,
         "peak_rss_mb": rss,
         "first_s": stages["flux points"],
-        "repeated_s": again,
         "norm": without_nan(table["norm"]),
     }
 
 
-def main(mode, data, out, spawned):
+def main(mode, data, out):
     """Run one mode and write its JSON."""
     path = f"{data}/datasets.yaml"
-    content = fits(path) if mode == "fits" else flux(path, float(spawned))
+    content = fits(path) if mode == "fits" else flux(path)
     found = versions("gammapy", "numpy", "scipy", "astropy", "iminuit")
     write_json(out, {"peak_rss_mb": peak_rss_mb(), **content, "versions": found})
 

@@ -1,12 +1,18 @@
-"""Speed against Gammapy 2.1 on four H.E.S.S. spectra of the Crab nebula, in one run on one machine.
+"""Speed against Gammapy 2.1 on four H.E.S.S. runs on the Crab nebula, in one run on one machine.
 
-    python benchmarks/vs_gammapy.py [--data ../shared/reference/datasets/w01] [--out benchmarks/results/vs_gammapy.json]
+    python benchmarks/vs_gammapy.py [--parts spectra dl3] [--peer-venv FOLDER]
 
-makes the peer's environment (pip, once, in the user's cache), runs both sides in fresh interpreters that alternate, and
-prints Markdown tables. Workloads: joint fits from fixed start values with covariance, flux points with all options in
-every bin of the reconstructed axis, single evaluations, reading. A gammax time is that of the second and later calls,
-the result object made and read; the peer's is the best of its calls. Apart: compile times, and whole cold processes
-(import, read, fit, flux points) without and with JAX's persistent compilation cache.
+makes the peer's environment (pip, once, in the user's cache), runs both sides in fresh interpreters that alternate,
+prints Markdown tables, writes `results/vs_gammapy.json` and `results/dl3.json`, and ends with 1 if a bar is missed.
+
+`spectra`: joint fits from fixed start values with covariance, flux points with all options in every bin of the
+reconstructed axis, single evaluations, reading; all from reduced spectra. A gammax time is that of the second and later
+calls, the result object made and read; the peer's is the best of its calls. Apart: compile times, and whole cold
+processes (import, read, fit, flux points) without and with JAX's persistent compilation cache.
+
+`dl3`: the whole chain from event files in a cold process (import, read, reduce, compile, ECPL fit, flux points with all
+options, six figures), and single reductions (containment, reflected regions, safe energies), every file read anew: the
+four runs repeated, then all 87 once. Both sides' counts are compared.
 
 Last measured (2 cores of an Intel Xeon; the peer's best over gammax's median): ECPL fit 1.44 s and 3.18 ms, 452 times
 (278 where the peer is given a plain list of datasets); flux points 47.2 s and 38.8 ms, 1217 times; power law 315,
@@ -18,59 +24,89 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+from typing import Any
 
+import _dl3
 from _clock import machine, write_json
 from _peer_venv import peer_python
+from _processes import HERE, run_one
 from _speed_table import agreement, cold_rows, compile_times, markdown, summarise
 
-HERE = Path(__file__).resolve().parent
-DATA = HERE.parents[1] / "shared" / "reference" / "datasets" / "w01"
+SHARED = HERE.parents[1] / "shared"
+PARTS = ("spectra", "dl3")
 
 
-def main() -> None:
-    """Run everything, print the tables, write the JSON."""
+def main() -> int:
+    """Run the parts, print the tables, write the JSON files; 1 if a bar is missed."""
     options = parse_arguments()
-    peer, content = peer_python(options.peer_venv), {"date": datetime.date.today().isoformat(), "machine": machine()}
-    there, here = run_all(peer, options.data.resolve(), options.rounds)
-    rows, cold = summarise(there, here), cold_rows(there, here)
-    compiling, same = compile_times(here), agreement(there, here)
-    print(f"\n{content['machine']}\n\n{markdown(rows)}\n\nWhole processes [s]\n\n{markdown(cold, 3)}\n")
-    print(markdown([{"compiling gammax": name, "[s]": seconds} for name, seconds in compiling.items()], 3))
-    print("\n" + markdown([{"largest difference of the results": name, "": value} for name, value in same.items()], 2))
-    content["machine"]["load at the end"] = os.getloadavg()[0]
-    versions = {"gammapy": there["fits"][0]["versions"], "gammax": here["fits"][0]["versions"]}
-    write_json(
-        options.out,
-        {
-            **content,
-            "versions": versions,
-            "table": rows,
-            "cold": cold,
-            "compile_s": compiling,
-            "agreement": same,
-            "raw": {"gammapy": there, "gammax": here},
-        },
-    )
+    peer, tables = peer_python(options.peer_venv), {}
+    for part in options.parts:
+        start = {"date": datetime.date.today().isoformat(), "machine": machine()}
+        content = spectra(peer, options) if part == "spectra" else dl3(peer, options)
+        start["machine"]["load at the end"] = os.getloadavg()[0]
+        write_json(options.out / f"{'vs_gammapy' if part == 'spectra' else part}.json", {**start, **content})
+        tables[part] = content
+        print(f"{start['machine']}\n", flush=True)
+    rows = [row for content in tables.values() for rows in content.values() if isinstance(rows, list) for row in rows]
+    return int(any("MISSED" in str(row.get("bar")) for row in rows))
 
 
 def parse_arguments() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description="Speed against Gammapy 2.1")
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with the spectra and their datasets.yaml")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "vs_gammapy.json")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to run; all unless given")
+    parser.add_argument("--data", type=Path, default=SHARED / "reference" / "datasets" / "w01", help="the spectra")
+    parser.add_argument("--dl3", type=Path, default=SHARED / "data" / "hess-dl3-dr1", help="the event files")
+    parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the JSON files")
     parser.add_argument("--peer-venv", type=Path, help="environment that has the peer, or where to make it")
     parser.add_argument("--rounds", type=int, default=2, help="how often the two sides alternate")
     return parser.parse_args()
 
 
-def run_all(peer: Path, data: Path, rounds: int) -> tuple[dict[str, list[dict]], dict[str, list[dict]]]:
+def spectra(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Fits, flux points, single evaluations, reading: from spectra on."""
+    there, here = run_spectra(peer, options.data.resolve(), options.rounds)
+    content = {
+        "versions": {"gammapy": there["fits"][0]["versions"], "gammax": here["fits"][0]["versions"]},
+        "table": summarise(there, here),
+        "cold": cold_rows(there, here),
+        "compile_s": compile_times(here),
+        "agreement": agreement(there, here),
+        "raw": {"gammapy": there, "gammax": here},
+    }
+    print(f"\n{markdown(content['table'])}\n\nWhole processes [s]\n\n{markdown(content['cold'], 3)}\n")
+    print(markdown([{"compiling gammax": name, "[s]": seconds} for name, seconds in content["compile_s"].items()], 3))
+    print_agreement(content["agreement"])
+    return content
+
+
+def dl3(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Reduction and the whole chain: from event files on."""
+    found = _dl3.run_all(peer, options.dl3.resolve(), options.rounds)
+    content = {
+        "versions": {"gammapy": found["peer"][0]["versions"], "gammax": found["gammax"][0]["versions"]},
+        "cold": _dl3.cold_rows(found),
+        "reduction": _dl3.reduction_rows(found),
+        "agreement": _dl3.agreement(found),
+        "raw": found,
+    }
+    print(f"\nWhole processes from DL3 [s]\n\n{markdown(content['cold'], 3)}\n\n{markdown(content['reduction'], 3)}")
+    print_agreement(content["agreement"])
+    return content
+
+
+def print_agreement(values: dict[str, float]) -> None:
+    """What both sides found, compared."""
+    print(
+        "\n" + markdown([{"largest difference of the results": name, "": value} for name, value in values.items()], 2)
+    )
+
+
+def run_spectra(peer: Path, data: Path, rounds: int) -> tuple[dict[str, list[dict]], dict[str, list[dict]]]:
     """Answers of all processes by mode, one per round: the peer's and gammax's."""
     there: dict[str, list[dict]] = {"fits": [], "flux": []}
     here: dict[str, list[dict]] = {"fits": [], "flux": [], "filling": [], "cached": []}
@@ -81,26 +117,9 @@ def run_all(peer: Path, data: Path, rounds: int) -> tuple[dict[str, list[dict]],
                 here[mode].append(run_one(Path(sys.executable), "_speed_gammax.py", mode, data))
             cache = Path(folder, str(number))
             for kind in ("filling", "cached"):
-                here[kind].append(run_one(Path(sys.executable), "_speed_gammax.py", "cold", data, cache))
+                here[kind].append(run_one(Path(sys.executable), "_speed_gammax.py", "cold", data, cache=cache))
     return there, here
 
 
-def run_one(python: Path, script: str, mode: str, data: Path, cache: Path | None = None) -> dict:
-    """Run one side in one mode in a fresh interpreter."""
-    print(f"{script} {mode}{' with a compilation cache' if cache else ''} ...", file=sys.stderr)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
-    if cache is not None:
-        environment |= {
-            "JAX_COMPILATION_CACHE_DIR": str(cache),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        }
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder, "answer.json")
-        command = [str(python), "-W", "ignore", str(HERE / script), mode, str(data), str(out), repr(time.time())]
-        subprocess.run(command, check=True, env=environment)
-        return json.loads(out.read_text())
-
-
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
