@@ -154,7 +154,7 @@ def test_spawned_processes():
             DatasetsMaker(MAKERS, executor=executor).run(empty(), [dark()])
         with pytest.raises(ResourceError, match=r"a worker failed(.|\n)*obs_id 11"):
             DatasetsMaker([lambda: None], executor=executor).run(empty(), RUNS[:1])
-    assert error.value.context["obs_id"] == "30"
+    assert error.value.context["obs_id"] == 30
     assert datasets.names == serial.names
     for mine, theirs in zip(datasets, serial, strict=True):
         for name in ("counts", "counts_off", "exposure", "mask_safe"):

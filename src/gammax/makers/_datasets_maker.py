@@ -167,7 +167,7 @@ class DatasetsMaker:
         with tqdm(total=n_observations, desc="reduce", unit="run", delay=_PROGRESS_AFTER_S, disable=None) as bar:
             for part in self._outcomes(jobs):
                 if part.failure is not None:
-                    raise part.failure.to_error()
+                    raise part.failure
                 for message in part.warnings:
                     warnings.warn(message, GammaxWarning, stacklevel=4)
                 bar.update(len(part.datasets) + len(part.skipped))
@@ -200,28 +200,11 @@ class _Job(NamedTuple):
     observations: dict[str, Observation]
 
 
-class _Failure(NamedTuple):
-    """One of our errors, as it comes out of a worker process: pickles do not carry its keywords."""
-
-    kind: type[GammaxError]
-    code: str
-    what: str
-    do: str
-    context: dict[str, str]
-
-    @classmethod
-    def of(cls, error: GammaxError) -> _Failure:
-        return cls(type(error), error.code, error.what, error.do, {k: str(v) for k, v in error.context.items()})
-
-    def to_error(self) -> GammaxError:
-        return self.kind(self.code, self.what, do=self.do, **self.context)
-
-
 class _Outcome(NamedTuple):
     datasets: dict[str, DatasetBase]
     skipped: dict[str, str]
     warnings: tuple[str, ...] = ()
-    failure: _Failure | None = None
+    failure: GammaxError | None = None
 
 
 def _names(observations: Sequence[Observation]) -> list[str]:
@@ -267,7 +250,7 @@ def _work(job: _Job) -> _Outcome:
         try:
             datasets, skipped = _run_job(job)
         except GammaxError as error:
-            return _Outcome({}, {}, failure=_Failure.of(error))
+            return _Outcome({}, {}, failure=error)
     return _Outcome(datasets, skipped, tuple(str(w.message) for w in caught if issubclass(w.category, GammaxWarning)))
 
 
