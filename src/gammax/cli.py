@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument("--filename", default="config.yaml", help="file to write (default: config.yaml)")
     config.add_argument("--all", action="store_true", help="write all keys with their defaults, without comments")
     config.add_argument("--overwrite", action="store_true", help="replace the file")
-    summary = "reduce event files or read spectra, fit, compute flux points, write a folder with a report"
+    summary = "reduce event files or read spectra and cubes, fit, compute flux points, write a folder with a report"
     run = _add(steps, "run", _run, summary, _EXIT_CODES)
     run.add_argument("config", metavar="CONFIG", help="configuration file; relative paths in it start from its folder")
     run.add_argument("--models", help="models file, in place of general.models_file")

@@ -272,7 +272,11 @@ def test_log_goes_where_the_configuration_says(tmp_path, capsys):
 NEEDS = [
     ({"general": {"datasets_file": None}}, "GX-ANALYSIS-070", "datasets.on_region.frame"),
     ({"general": {"datasets_file": "none.yaml"}}, "GX-ANALYSIS-056", "general.datasets_file"),
-    ({"datasets": {"type": "3d"}}, "GX-ANALYSIS-010", "datasets.type"),
+    (
+        {"general": {"datasets_file": None}, "datasets": {"type": "3d"}},
+        "GX-ANALYSIS-070",
+        "datasets.geom.wcs.skydir.frame",
+    ),
     (
         {"light_curve": {"time_intervals": {"start": "2004-12-04"}}},
         "GX-ANALYSIS-012",

@@ -7,16 +7,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gammax._paths import resolve_path
+from gammax.analysis._backgrounds import with_backgrounds
 from gammax.analysis._check import check_needs, unused
 from gammax.analysis._config import AnalysisConfig
+from gammax.analysis._cube_runs import CubeRuns
 from gammax.analysis._flux import flux_estimator, flux_options, flux_source
 from gammax.analysis._folder import check_folder, write_results
 from gammax.analysis._html import plural
+from gammax.analysis._ledger import collect
 from gammax.analysis._observations import check_observations, select_observations, store_path
-from gammax.analysis._reduce import make_recipe, reduce
+from gammax.analysis._reduce import Recipe, make_recipe, reduce
+from gammax.analysis._reduce_cube import make_cube_recipe, source_region
 from gammax.analysis._results import Results, fit_status, fitted_table
 from gammax.analysis._runs import Runs
-from gammax.analysis._sections import FluxPointsSection, SkyCircle
+from gammax.analysis._sections import FluxPointsSection, Section
 from gammax.analysis._stages import Stages, log_output
 from gammax.data import Observations
 from gammax.datasets import Datasets
@@ -28,7 +32,7 @@ from gammax.models import Models, SkyModel
 
 
 class Analysis:
-    """An analysis from event files, or from reduced spectra, to flux points.
+    """An analysis from event files, or from reduced spectra and cubes, to flux points.
 
     It keeps what its steps make: `observations`, `datasets`, `models`, `fit_result`, `flux_points`. `run` makes all
     steps and writes the results; or call them one by one, or set `datasets` and `models` directly.
@@ -45,7 +49,7 @@ class Analysis:
     def __init__(self, config: AnalysisConfig | str | Path):
         self.config = config if isinstance(config, AnalysisConfig) else AnalysisConfig.read(config)
         self.observations: Observations | None = None
-        self.runs: Runs | None = None
+        self.runs: Runs | CubeRuns | None = None
         self.datasets: Datasets | None = None
         self.models: Models | None = None
         self.fit_result: FitResult | None = None
@@ -97,9 +101,9 @@ class Analysis:
     def get_datasets(self) -> Datasets:
         """Reduce the observations as the section ``datasets`` says, in ``general.n_jobs`` processes.
 
-        One spectrum for each observation, named by its number, or their stack, "stacked". Observations without OFF
-        region or with the ON region outside of their field of view are left out, with a warning; `runs` holds all, with
-        their spectra before stacking.
+        One spectrum or cube for each observation, named by its number, or their stack, "stacked". Observations without
+        OFF region or with the ON region or the image outside of their field of view are left out, with a warning;
+        `runs` tells of all.
 
         Raises
         ------
@@ -107,16 +111,27 @@ class Analysis:
         """
         if self.observations is None:
             raise SchemaError("GX-ANALYSIS-055", "this step needs observations", do="call get_observations() first")
-        reduction = reduce(self.config, self.observations)
+        recipe = self._recipe()
+        reduction = reduce(recipe, self.observations, self.config.general.n_jobs)
         if reduction.skipped:
             reasons = ", ".join(f"{name} ({reason})" for name, reason in reduction.skipped.items())
             warnings.warn(
                 f"{plural(len(reduction.skipped), 'observation')} left out: {reasons}", GammaxWarning, stacklevel=2
             )
         datasets = reduction.datasets
-        self.runs = Runs.record(self.observations, reduction, make_recipe(self.config).exclusion)
-        self.datasets = Datasets([datasets.stack_reduce()]) if self.config.datasets.stack else datasets
+        if self.config.datasets.type == "3d":
+            self.datasets, sums = collect(datasets)
+            where = (recipe.dataset.geom, source_region(self.config, self.models), recipe.exclusion)
+            self.runs = CubeRuns.record(self.observations, sums, reduction.skipped, *where)
+        else:
+            self.runs = Runs.record(self.observations, reduction, recipe.exclusion)
+            self.datasets = Datasets([datasets.stack_reduce()]) if self.config.datasets.stack else datasets
         return self.datasets
+
+    def _recipe(self) -> Recipe:
+        if self.config.datasets.type == "3d":
+            return make_cube_recipe(self.config, self.models)
+        return make_recipe(self.config)
 
     def read_models(self, path: str | Path | None = None) -> Models:
         """Read the models of a file, by default ``general.models_file``.
@@ -153,12 +168,14 @@ class Analysis:
     def run_fit(self) -> FitResult:
         """Fit the models to the datasets within ``fit.fit_range``; `models` are the fitted ones after.
 
+        Cubes whose background no model scales get a free `FoVBackgroundModel` each.
+
         Raises
         ------
         SchemaError : no datasets or no models yet. Of the fit: as `gammax.fit.Fit`.
         """
-        models = self._require_models()
-        self.fit_result = Fit().run(self._set_fit_range(), models)
+        models, datasets = self._require_models(), self._set_fit_range()
+        self.fit_result = Fit().run(datasets, with_backgrounds(models, datasets))
         self.models = self.fit_result.models
         return self.fit_result
 
@@ -246,16 +263,19 @@ class Analysis:
                 dataset_files(dataset, Path(dataset.name), "gadf")
             said += [plural(len(datasets), "dataset"), f"{sum(counts.values()):g} counts inside the masks"]
         if ignored := unused(self.config, reduces):
-            kind = "spectra" if reduces else "reduced datasets"
+            kind = "reduced datasets" if not reduces else "spectra" if self.config.datasets.type == "1d" else "cubes"
             self.stages.note(f"settings without effect on {kind}: {', '.join(ignored)}")
         if self.models is not None:
+            given, self.models = len(self.models), with_backgrounds(self.models, datasets)
+            if added := self.models.names[given:]:
+                self.stages.note(f"backgrounds that no model scaled are fitted along: {', '.join(added)}")
             # what the estimator would refuse after the fit it refuses now
             source, asked = flux_estimator(self.config, datasets, self.models).source, self.config.flux_points.source
             if asked not in (source, FluxPointsSection().source):
                 self.stages.note(f"flux_points.source {asked!r} is not a model, the flux points are of {source!r}")
 
     def _prepare(self) -> bool:
-        """Read the models, and try all settings on empty spectra; whether the data store is to be reduced."""
+        """Read the models, and try all settings on empty datasets; whether the data store is to be reduced."""
         check_needs(self.config)
         flux_options(self.config)
         reduces = self._reduces()
@@ -264,9 +284,10 @@ class Analysis:
                 said.append(", ".join(self.read_models().names))
         if self.models is not None:
             flux_source(self.config, self.models)
+        source_region(self.config, self.models)
         if reduces:
             check_observations(self.config)
-            planned = Datasets([make_recipe(self.config).dataset])
+            planned = Datasets([self._recipe().dataset])
             try:
                 planned = planned.with_fit_range(*self._fit_limits)
             except GammaxError as error:
@@ -283,10 +304,14 @@ class Analysis:
         path = self.config.path(name)
         if path.exists():
             return False
-        if self.config.datasets.on_region == SkyCircle():
+        section, what = self.config.datasets, "ON region"
+        given: Section = section.on_region
+        if section.type == "3d":
+            given, what = section.geom.wcs.skydir, "image"
+        if given == type(given)():
             raise FileFormatError(
                 "GX-ANALYSIS-056",
-                "no such file of datasets, and no ON region to reduce a data store",
+                f"no such file of datasets, and no {what} to reduce a data store",
                 key="general.datasets_file",
                 file=path,
                 do="check the path, or fill in the sections observations and datasets",

@@ -29,8 +29,9 @@ _ASKS = {
     "excess_map": ("excess_map.energy_edges.",),
     "light_curve": ("light_curve.time_intervals.", "light_curve.energy_edges."),
 }
-# what spectra have no use for
+# what spectra have no use for, and what cubes have none for
 _FOR_MAPS = ("excess_map", "light_curve", "datasets.geom.wcs", "datasets.geom.selection", "datasets.map_selection")
+_FOR_SPECTRA = ("excess_map", "light_curve", "datasets.containment_correction")
 _EXAMPLES = {"TeV": "'1 TeV'", "deg": "'0.1 deg'", "time": "'2004-12-04T22:00:00'"}
 
 
@@ -184,14 +185,6 @@ def check_needs(config: AnalysisConfig) -> None:
     ------
     SchemaError : names the key.
     """
-    if config.datasets.type == "3d":
-        raise SchemaError(
-            "GX-ANALYSIS-010",
-            "this version analyses spectra, not cubes",
-            key="datasets.type",
-            found="3d",
-            expected="1d",
-        )
     for section, keys in _ASKS.items():
         for key in config.changes():
             if key.startswith(keys):
@@ -208,12 +201,17 @@ def unused(config: AnalysisConfig, reduces: bool) -> list[str]:
 
     ``["observations", "datasets.background"]`` where the datasets were reduced before (`reduces` is false).
     """
-    ignored = list(_FOR_MAPS) if reduces else ["observations", "datasets", "general.n_jobs", *_FOR_MAPS]
+    if reduces:
+        ignored = list(_FOR_MAPS if config.datasets.type == "1d" else _FOR_SPECTRA)
+    else:
+        ignored = ["observations", "datasets", "general.n_jobs", "excess_map", "light_curve"]
     if config.datasets.background.method is None:
         ignored += ["datasets.background.exclusion", "datasets.background.parameters"]
     found: dict[str, None] = {}
+    # of cubes the region is shown, whoever made them
+    used = ("datasets.type", "datasets.on_region.") if config.datasets.type == "3d" else ()
     for key in config.changes():
-        if any(key == name or key.startswith(f"{name}.") for name in ignored):
+        if not key.startswith(used) and any(key == name or key.startswith(f"{name}.") for name in ignored):
             parts = key.split(".")
             # as much of the key as says which setting: all datasets.* are different things
             depth = {"datasets": 3 if reduces else 2, "general": 2}.get(parts[0], 1)

@@ -11,22 +11,27 @@ import astropy.units as u
 import numpy as np
 from tqdm import tqdm
 
+from gammax.analysis._cube_figures import plot_maps, plot_region_counts
+from gammax.analysis._cube_runs import CubeRuns
+from gammax.analysis._reduce_cube import source_region
 from gammax.analysis._run_figures import plot_growth, plot_sky
+from gammax.analysis._sky_images import SkyImages, cubes_of
 from gammax.analysis._stages import LOGGER
+from gammax.datasets import Datasets
 from gammax.errors import GammaxWarning
+from gammax.models import Models
 from gammax.plot import plot_fits, plot_flux_points, plot_spectrum, style
 from gammax.plot._grid import PANELS_PER_PAGE
 from gammax.plot._spectrum import plot_energy_ranges
 from gammax.plot._style import format_energy_axis, model_colors, plain
+from gammax.units import same_dimension
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gammax.analysis._results import Results
     from gammax.analysis._runs import Runs
-    from gammax.datasets import Datasets
     from gammax.estimators import FluxPoints
-    from gammax.models import Models
 
 _DPI = 150
 _WIDTH = 11.0
@@ -43,19 +48,22 @@ class Picture(NamedTuple):
 
 
 def make_figures(results: Results) -> list[Picture]:
-    """Spectrum with flux points, their profiles, the observations, and counts of every dataset."""
+    """Spectrum with flux points, their profiles, the sky, the observations, and counts of every spectrum."""
     pictures, models, points = [], results.fitted_models, results.flux_points
     with style(), warnings.catch_warnings():
         # matplotlib's own, as of a letter that a font lacks, are no matter of the results
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("always", GammaxWarning)
-        if models is not None and np.isfinite(_energy_range(results.datasets)).all():
+        if models is not None and len(_with_flux(models)) and np.isfinite(_energy_range(results.datasets)).all():
             pictures.append(_spectrum(results.datasets, models, points, results.source))
         if points is not None and "stat_scan" in points.quantities:
             pictures.append(_profiles(points))
-        if results.runs is not None:
+        cubes = cubes_of(results.datasets)
+        pictures += _maps(results, cubes)
+        if results.runs is not None and not isinstance(results.runs, CubeRuns):
             pictures += _runs(results.runs)
-        return pictures + _counts(results.datasets, models)
+        spectra = Datasets(dataset for dataset in results.datasets if dataset not in cubes)
+        return pictures + (_counts(spectra, models) if len(spectra) else [])
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -90,7 +98,7 @@ def _spectrum(datasets: Datasets, models: Models, points: FluxPoints | None, sou
         # bars would stick to the frame where they begin
         ax.use_sticky_edges = False
     low, high = _energy_range(datasets)
-    for name, color in model_colors(models).items():
+    for name, color in model_colors(_with_flux(models)).items():
         plot_spectrum(models, name, low, high, upper, color=color, label=f"{plain(name)}, best fit with 1σ band")
     caption = "Spectral energy distribution: best fit with its 1σ error band"
     if points is not None:
@@ -103,6 +111,31 @@ def _spectrum(datasets: Datasets, models: Models, points: FluxPoints | None, sou
         plot_energy_ranges(datasets, lower[0])
         caption += "; below, the energies of each dataset inside the fit"
     return Picture("spectrum", f"{caption}.", _png(figure))
+
+
+def _with_flux(models: Models) -> Models:
+    """Sources whose spectra are fluxes; those of templates are factors."""
+    return Models([model for model in models.sky_models if same_dimension(model.spectral_model.unit, "TeV-1 s-1 cm-2")])
+
+
+def _maps(results: Results, cubes: Datasets) -> list[Picture]:
+    models, runs, pictures = results.fitted_models, results.runs, []
+    region = source_region(results.config, results.models)
+    if isinstance(runs, CubeRuns) and runs.region is not None:
+        region = runs.region
+    groups = SkyImages.of(cubes, models, region)
+    for k, images in enumerate(groups, 1):
+        number = "" if len(groups) == 1 else f"_{k}"
+        rows, columns = images.box
+        height = min(max((rows.stop - rows.start) / (columns.stop - columns.start), 0.3), 1.2)
+        figure = _figure(_WIDTH, 0.85 * _WIDTH * height + 1.2)
+        exclusion = None if runs is None else runs.exclusion
+        pictures.append(Picture(f"maps{number}", plot_maps(images, models, region, exclusion, figure), _png(figure)))
+        if region is not None and images.on_bins.any():
+            figure = _figure(_WIDTH, 4.6)
+            caption = plot_region_counts(images, models is not None, figure)
+            pictures.append(Picture(f"region{number}", caption, _png(figure)))
+    return pictures
 
 
 def _profiles(points: FluxPoints) -> Picture:

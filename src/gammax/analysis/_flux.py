@@ -21,22 +21,23 @@ _EDGE_RTOL = 1e-6
 
 
 def flux_source(config: AnalysisConfig, models: Models) -> str:
-    """Name of the source: the one configured, or the only model whatever its name.
+    """Name of the source: the one configured, or the only source whatever its name.
 
     Raises
     ------
     SchemaError : no model of that name among several.
     """
     name = config.flux_points.source
-    if name in models.names:
+    if name in models.sky_models.names:
         return name
-    if len(models) == 1:
-        return models.names[0]
+    sources = models.sky_models.names
+    if len(sources) == 1:
+        return sources[0]
     raise SchemaError(
         "GX-ANALYSIS-020",
         f"no model named {name!r} for the flux points",
         key="flux_points.source",
-        do=did_you_mean(name, models.names),
+        do=did_you_mean(name, sources),
     )
 
 
@@ -116,7 +117,8 @@ def _common_edges(datasets: Datasets) -> np.ndarray:
     """Edges [TeV] of bins inside the masks, without those that cut through a bin of another dataset."""
     own = []
     for dataset in datasets:
-        edges, mask = dataset.energy_axis.edges_value("TeV"), dataset.mask
+        edges = dataset.energy_axis.edges_value("TeV")
+        mask = dataset.mask.reshape(len(edges) - 1, -1).any(axis=1)
         own.append(edges[np.append(mask, False) | np.append(False, mask)])
     own = [edges for edges in own if len(edges)]
     if not own:

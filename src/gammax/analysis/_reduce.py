@@ -1,4 +1,4 @@
-"""From the configuration to makers, and from observations to spectra."""
+"""From the configuration to makers, and from observations to datasets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from regions import CircleSkyRegion, PointSkyRegion
 from gammax.analysis._check import convert_section
 from gammax.analysis._sections import EnergyAxis, ReflectedOptions, SafeMaskOptions, WobbleOptions
 from gammax.data import Observations
-from gammax.datasets import SpectrumDataset
+from gammax.datasets import MapDataset, SpectrumDataset
 from gammax.errors import DataValueError, GammaxError, SchemaError
 from gammax.makers import (
     DatasetsMaker,
@@ -47,11 +47,19 @@ _KEYS = {
     "GX-MAKERS-051": ("datasets.on_region", "choose another ON region, exclusion mask or background.parameters"),
 }
 
+_CUBE_KEYS = {
+    "GX-MAKERS-043": _KEYS["GX-MAKERS-043"],
+    "GX-MAKERS-044": _KEYS["GX-MAKERS-044"],
+    "GX-MAKERS-051": ("datasets.geom.wcs", "choose another image, or other observations"),
+    "GX-DATASETS-233": ("datasets.safe_mask", "choose a mask that leaves something"),
+}
+
 # and by the response that is missing
 _WITHOUT = {
     "bkg": ("datasets.background.method", "set it to reflected, which needs no background response"),
     "psf": ("datasets.containment_correction", "set it to false"),
 }
+_CUBE_WITHOUT = dict.fromkeys(("bkg", "psf", "edisp"), ("datasets.map_selection", "leave out what is made of it"))
 
 
 @dataclass(frozen=True)
@@ -60,18 +68,22 @@ class Recipe:
 
     Parameters
     ----------
-    dataset : region and axes, with nothing in it.
+    dataset : region or image, and axes, with nothing in it.
     makers : run on every observation, in this order.
-    exclusion : False where no OFF region may lie.
+    exclusion : False where no OFF region may lie, or where the background is not compared with the counts.
+    stack : whether datasets are stacked as they come.
+    cutout_width : of the part of an image that is reduced.
     """
 
-    dataset: SpectrumDataset
+    dataset: SpectrumDataset | MapDataset
     makers: tuple[Any, ...]
     exclusion: WcsNDMap | None = None
+    stack: bool = False
+    cutout_width: Angle | None = None
 
 
 def make_recipe(config: AnalysisConfig) -> Recipe:
-    """Makers that the section datasets describes; of the files only the exclusion mask is read.
+    """Makers of spectra that the section datasets describes; of the files only the exclusion mask is read.
 
     Raises
     ------
@@ -79,10 +91,10 @@ def make_recipe(config: AnalysisConfig) -> Recipe:
     DataValueError, GeometryError, FileFormatError : values, axes or an exclusion mask that are none.
     """
     section = config.datasets
-    region = _on_region(config)
+    region = on_region(config)
     axes = section.geom.axes
-    geom = RegionGeom.create(region, [_axis(config, axes.energy, "energy")])
-    dataset = SpectrumDataset.create(geom, _axis(config, axes.energy_true, "energy_true"), "reduced")
+    geom = RegionGeom.create(region, [make_axis(config, axes.energy, "energy")])
+    dataset = SpectrumDataset.create(geom, make_axis(config, axes.energy_true, "energy_true"), "reduced")
     if isinstance(region, PointSkyRegion) and section.containment_correction:
         raise SchemaError(
             "GX-ANALYSIS-073",
@@ -97,24 +109,24 @@ def make_recipe(config: AnalysisConfig) -> Recipe:
     makers: list[Any] = [SpectrumDatasetMaker(tuple(parts), section.containment_correction)]
     exclusion = None
     if section.background.method is not None:
-        exclusion = _exclusion(config)
+        exclusion = read_exclusion(config)
         makers.append(_background(config, region, exclusion))
-    return Recipe(dataset, (*makers, _safe_mask(config)), exclusion)
+    return Recipe(dataset, (*makers, make_safe_mask(config)), exclusion)
 
 
-def reduce(config: AnalysisConfig, observations: Observations) -> Reduction:
-    """One spectrum for each observation, in ``general.n_jobs`` processes.
+def reduce(recipe: Recipe, observations: Observations, n_jobs: int) -> Reduction:
+    """One dataset for each observation, or their stack, in some processes.
 
     Raises
     ------
-    GammaxError : as `make_recipe` and `gammax.makers.DatasetsMaker.run`, with the key that is to be changed.
+    GammaxError : as `gammax.makers.DatasetsMaker.run`, with the key that is to be changed.
     """
-    recipe = make_recipe(config)
     try:
-        with _executor(min(config.general.n_jobs, len(observations))) as executor:
-            return DatasetsMaker(recipe.makers, False, executor).reduce(recipe.dataset, observations)
+        with _executor(min(n_jobs, len(observations))) as executor:
+            maker = DatasetsMaker(recipe.makers, recipe.stack, executor, cutout_width=recipe.cutout_width)
+            return maker.reduce(recipe.dataset, observations)
     except GammaxError as error:
-        raise _with_key(error) from error
+        raise _with_key(error, isinstance(recipe.dataset, MapDataset)) from error
 
 
 @contextmanager
@@ -146,11 +158,12 @@ def _without_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def _with_key(error: GammaxError) -> GammaxError:
+def _with_key(error: GammaxError, is_cube: bool) -> GammaxError:
+    keys, without = (_CUBE_KEYS, _CUBE_WITHOUT) if is_cube else (_KEYS, _WITHOUT)
     missing = error.what.rpartition(" ")[2] if error.code == "GX-MAKERS-020" else None
-    if error.code not in _KEYS and missing not in _WITHOUT:
+    if error.code not in keys and missing not in without:
         return error
-    key, do = _KEYS[error.code] if missing is None else _WITHOUT[missing]
+    key, do = keys[error.code] if missing is None else without[missing]
     where = {name: value for name, value in error.context.items() if name not in ("found", "expected")}
     return type(error)(
         error.code, error.what, found=error.found, expected=error.expected, do=do, **{**where, "key": key}
@@ -158,7 +171,7 @@ def _with_key(error: GammaxError) -> GammaxError:
 
 
 @contextmanager
-def _at(config: AnalysisConfig, key: str) -> Iterator[None]:
+def at_key(config: AnalysisConfig, key: str) -> Iterator[None]:
     """Names the key in errors of what is made of its value."""
     try:
         yield
@@ -166,18 +179,24 @@ def _at(config: AnalysisConfig, key: str) -> Iterator[None]:
         raise error.with_context(key=key, file=config.file) from error
 
 
-def _missing(config: AnalysisConfig, section: str, key: str, expected: str) -> SchemaError:
+def missing_key(config: AnalysisConfig, section: str, key: str, expected: str) -> SchemaError:
     return SchemaError(
         "GX-ANALYSIS-070", f"{section} has no {key}", key=f"{section}.{key}", file=config.file, expected=expected
     )
 
 
-def _on_region(config: AnalysisConfig) -> CircleSkyRegion | PointSkyRegion:
+def on_region(config: AnalysisConfig) -> CircleSkyRegion | PointSkyRegion:
+    """Region of the section on_region; without radius a point.
+
+    Raises
+    ------
+    SchemaError : a key is missing. DataValueError : no position, a radius that is none.
+    """
     circle, section = config.datasets.on_region, "datasets.on_region"
     for key in ("frame", "lon", "lat"):
         if getattr(circle, key) is None:
             expected = "{frame: icrs, lon: 83.63 deg, lat: 22.01 deg, radius: 0.11 deg}, for example"
-            raise _missing(config, section, key, expected)
+            raise missing_key(config, section, key, expected)
     center = sky_position(config, circle, section)
     if circle.radius is None:
         return PointSkyRegion(center)
@@ -213,20 +232,22 @@ def sky_position(config: AnalysisConfig, position: Any, section: str) -> SkyCoor
         ) from error
 
 
-def _axis(config: AnalysisConfig, axis: EnergyAxis, name: str) -> MapAxis:
+def make_axis(config: AnalysisConfig, axis: EnergyAxis, name: str) -> MapAxis:
+    """Energy axis; errors as `make_recipe`."""
     section = f"datasets.geom.axes.{name}"
     for key in ("min", "max", "nbins"):
         if getattr(axis, key) is None:
-            raise _missing(config, section, key, "{min: 0.1 TeV, max: 40 TeV, nbins: 26}, for example")
-    with _at(config, section):
+            raise missing_key(config, section, key, "{min: 0.1 TeV, max: 40 TeV, nbins: 26}, for example")
+    with at_key(config, section):
         return MapAxis.from_energy_bounds(axis.min, axis.max, axis.nbins, name=name)
 
 
-def _exclusion(config: AnalysisConfig) -> WcsNDMap | None:
+def read_exclusion(config: AnalysisConfig) -> WcsNDMap | None:
+    """Exclusion mask, an image; None where none is named."""
     name, key = config.datasets.background.exclusion, "datasets.background.exclusion"
     if name is None:
         return None
-    with _at(config, key):
+    with at_key(config, key):
         return WcsNDMap.read(config.path(name), mask=True).to_image()
 
 
@@ -246,8 +267,8 @@ def _background(
     path = (*key.split("."), "parameters")
     wobble = isinstance(region, PointSkyRegion) or "n_off_regions" in section.parameters
     options = convert_section(section.parameters, WobbleOptions if wobble else ReflectedOptions, config.file, path)
-    given = _as_angles(section.parameters)
-    with _at(config, ".".join(path)):
+    given = as_angles(section.parameters)
+    with at_key(config, ".".join(path)):
         finder = (
             WobbleRegionsFinder(**{"n_off_regions": options.n_off_regions, **given})
             if wobble
@@ -256,18 +277,20 @@ def _background(
     return ReflectedRegionsBackgroundMaker(finder, exclusion)
 
 
-def _as_angles(parameters: dict[str, Any]) -> dict[str, Any]:
+def as_angles(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Options with the angles among them read."""
     return {name: Angle(value) if isinstance(value, str) else value for name, value in parameters.items()}
 
 
-def _safe_mask(config: AnalysisConfig) -> SafeMaskMaker:
+def make_safe_mask(config: AnalysisConfig) -> SafeMaskMaker:
+    """Maker of the section safe_mask; errors as `make_recipe`."""
     section, path = config.datasets.safe_mask, ("datasets", "safe_mask", "parameters")
     options = convert_section(section.parameters, SafeMaskOptions, config.file, path)
-    given = _as_angles(section.parameters)
+    given = as_angles(section.parameters)
     if "position" in given:
         for key in ("frame", "lon", "lat"):
             if getattr(options.position, key) is None:
-                raise _missing(config, ".".join((*path, "position")), key, "frame, lon and lat")
+                raise missing_key(config, ".".join((*path, "position")), key, "frame, lon and lat")
         given["position"] = sky_position(config, options.position, ".".join((*path, "position")))
-    with _at(config, ".".join(path)):
+    with at_key(config, ".".join(path)):
         return SafeMaskMaker(section.methods, **given)

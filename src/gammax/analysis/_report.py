@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from gammax import __version__
 from gammax._versions import all_versions
+from gammax.analysis._cube_runs import CubeRuns
 from gammax.analysis._html import Html, element, image, join, page, plural, section, table
+from gammax.analysis._report_cubes import cube_observations_table, positions_table
 from gammax.analysis._report_runs import observations_table
 from gammax.analysis._report_tables import (
     correlation_table,
@@ -18,6 +20,7 @@ from gammax.analysis._report_tables import (
     parameters_table,
     settings_table,
 )
+from gammax.analysis._sky_images import cubes_of
 
 if TYPE_CHECKING:
     from gammax.analysis._config import AnalysisConfig
@@ -47,6 +50,8 @@ def report(results: Results, config: AnalysisConfig, pictures: Sequence[Picture]
         *_pictures(pictures, "spectrum"),
         _flux_points(results),
         *_pictures(pictures, "flux_profiles"),
+        *_pictures(pictures, "maps"),
+        *_pictures(pictures, "region"),
         _observations(results, pictures),
         section("Datasets", datasets_table(results)),
         *_pictures(pictures, "counts"),
@@ -57,10 +62,13 @@ def report(results: Results, config: AnalysisConfig, pictures: Sequence[Picture]
 
 def _title(results: Results) -> str:
     names = results.datasets.names
-    spectra = f"{len(names)} spectra" if len(names) > 1 else f"the spectrum {names[0]}"
+    n_cubes = len(cubes_of(results.datasets))
+    one, several = {0: ("spectrum", "spectra"), len(names): ("cube", "cubes")}.get(n_cubes, ("dataset", "datasets"))
+    what = f"{len(names)} {several}" if len(names) > 1 else f"the {one} {names[0]}"
     if results.fit_result is None:
-        return f"{spectra[0].upper()}{spectra[1:]}, no model"
-    return f"{', '.join(results.fit_result.models.names)}: {'joint fit' if len(names) > 1 else 'fit'} of {spectra}"
+        return f"{what[0].upper()}{what[1:]}, no model"
+    sources = ", ".join(results.fit_result.models.sky_models.names) or "Background"
+    return f"{sources}: {'joint fit' if len(names) > 1 else 'fit'} of {what}"
 
 
 def _byline(config: AnalysisConfig) -> str:
@@ -85,6 +93,8 @@ def _fit(results: Results) -> Html:
     if results.fit_result is None:
         return Html()
     parts = [section("Fitted parameters", parameters_table(results.fit_result))]
+    if (positions := positions_table(results.fit_result)) is not None:
+        parts.append(section("Positions", positions))
     if len(results.fit_result.names) > 1:
         parts.append(section("Correlation", correlation_table(results.fit_result)))
     return element("div", join(parts), class_="columns spread")
@@ -102,7 +112,9 @@ def _observations(results: Results, pictures: Sequence[Picture]) -> Html:
     if results.runs is None:
         return Html()
     shown = [*_pictures(pictures, "sky"), *_pictures(pictures, "excess")]
-    return join([section("Observations", observations_table(results.runs)), *shown])
+    cubes = isinstance(results.runs, CubeRuns)
+    rows = cube_observations_table(results.runs) if cubes else observations_table(results.runs)
+    return join([section("Observations", rows), *shown])
 
 
 def _pictures(pictures: Sequence[Picture], start: str) -> list[Html]:

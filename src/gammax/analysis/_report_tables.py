@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gammax.analysis._html import Html, common_exponent, element, join, minus, power_html, rounded, table, unit_html
-from gammax.maps import RegionNDMap
+from gammax.analysis._sky_images import cubes_of
+from gammax.models import SkyModel
 
 if TYPE_CHECKING:
     from gammax.analysis._config import AnalysisConfig
@@ -42,7 +43,7 @@ def key_figures(results: Results) -> Html:
     if result is not None:
         facts += [(minus(f"{result.total_stat:.2f}"), "fit statistic, −2 ln L"), (len(result.names), "free parameters")]
     facts += [
-        (results.n_bins, "energy bins"),
+        (results.n_bins, "bins" if len(cubes_of(results.datasets)) else "energy bins"),
         (f"{sum(results.counts.values()):g}", "counts"),
         (len(results.datasets), "dataset" if len(results.datasets) == 1 else "datasets"),
     ]
@@ -55,12 +56,12 @@ def key_figures(results: Results) -> Html:
 def parameters_table(result: FitResult) -> Html:
     """All parameters: fitted ones with errors, frozen ones as such."""
     models = result.models
-    rows, kinds = [], {model.name: type(model.spectral_model).__name__ for model in models}
+    rows, kinds = [], {model.name: _kind(model) for model in models}
     last = None
     for row, (name, parameter) in zip(models.to_parameters_table(), models.parameters.items(), strict=True):
         model = str(row["model"])
         value = (
-            element("span", f"{row['value']:g}", class_="soft")
+            element("span", minus(f"{row['value']:g}"), class_="soft")
             if parameter.frozen
             else Html(rounded(row["value"], row["error"]).html)
         )
@@ -75,9 +76,15 @@ def parameters_table(result: FitResult) -> Html:
     return table(("Model", "Parameter", "Value", "Unit", ""), rows, "llrll")
 
 
+def _kind(model: Any) -> str:
+    """What a model is made of."""
+    parts = " × ".join(type(part).__name__ for part in model.parts.values())
+    return parts if isinstance(model, SkyModel) else f"{type(model).__name__}: {parts}"
+
+
 def correlation_table(result: FitResult) -> Html:
     """Correlation coefficients, shaded by their size."""
-    short = [name.replace(".spectral", "") for name in result.names]
+    short = [name.replace(".spectral", "").replace(".spatial", "") for name in result.names]
     if len({name.partition(".")[0] for name in short}) == 1:
         short = [name.partition(".")[2] for name in short]
     with np.errstate(invalid="ignore"):
@@ -158,6 +165,8 @@ def datasets_table(results: Results) -> Html:
         sums = {key: sum(line[key] for line in lines) for key in _SUMMED}
         foot = ("all", "", *_formatted({**dict.fromkeys(_DIGITS, math.nan), **sums}, missing=""))
     drop = {10, 11} if models is None else set()
+    if all(dataset.stat_type == "cash" for dataset in results.datasets):
+        drop |= {4, 5}
     keep = [k for k in range(len(head)) if k not in drop]
     return table(
         [head[k] for k in keep],
@@ -169,9 +178,9 @@ def datasets_table(results: Results) -> Html:
 
 def _dataset_numbers(dataset: SpectrumDataset | SpectrumDatasetOnOff, models: Models | None) -> dict[str, Any]:
     # info_dict sums over mask_safe, the report over all that the fit sees
-    fitted = dataset.replace(mask_safe=RegionNDMap(dataset.counts.geom, dataset.mask))
+    fitted = dataset.replace(mask_safe=dataset.counts.replace(data=dataset.mask, unit=""))
     info = fitted.info_dict(models=models)
-    low, high = (limit.to_value("TeV") for limit in dataset.energy_range)
+    low, high = (limit.to_value("TeV") for limit in dataset.energy_range_total)
     return {
         "name": dataset.name,
         "range": f"{low:.3g} – {high:.3g}" if math.isfinite(low) else "empty",

@@ -10,6 +10,7 @@ import numpy as np
 
 from gammax import __version__
 from gammax.analysis._config import AnalysisConfig
+from gammax.analysis._cube_runs import CubeRuns
 from gammax.analysis._html import plural, rounded
 from gammax.analysis._runs import USED, Runs
 from gammax.datasets import Datasets
@@ -45,7 +46,7 @@ class Results:
     source: str | None
     timings: dict[str, float]
     notes: list[str]
-    runs: Runs | None = None
+    runs: Runs | CubeRuns | None = None
 
     @property
     def status(self) -> str:
@@ -64,7 +65,7 @@ class Results:
 
     @property
     def n_bins(self) -> int:
-        """Energy bins inside the masks."""
+        """Bins inside the masks."""
         return sum(int(dataset.mask.sum()) for dataset in self.datasets)
 
     @property
@@ -116,7 +117,7 @@ def _truth(result: FitResult, truth: Models) -> list[tuple[str, str]]:
     return lines
 
 
-def _observations(runs: Runs) -> dict[str, Any]:
+def _observations(runs: Runs | CubeRuns) -> dict[str, Any]:
     return {
         "used": [run.name for run in runs.used],
         "left_out": {run.name: run.status for run in runs.rows if run.status != USED},

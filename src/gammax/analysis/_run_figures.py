@@ -38,7 +38,7 @@ def plot_sky(runs: Runs, figure: Figure) -> str:
     # the root of the counts has the same noise everywhere, so that source and background show together
     picture = ax.imshow(smooth, origin="lower", cmap="cividis", norm=PowerNorm(0.5, 0.0, max(smooth.max(), 1e-3)))
     figure.colorbar(picture, ax=ax, label="Counts per pixel, smoothed", shrink=0.9)
-    excluded = _draw_exclusion(runs.exclusion, image, ax)
+    excluded = draw_exclusion(runs.exclusion, image, ax)
     has_off = False
     groups = _groups(runs)
     for color, (pointing, members) in zip(itertools.cycle(_COLORS), groups, strict=False):
@@ -96,7 +96,7 @@ def _draw(region: Any, image: WcsNDMap, ax: Any, color: str, linewidth: float) -
         ax.add_artist(pixels.as_artist(facecolor="none", edgecolor=color, linewidth=linewidth, fill=False))
 
 
-def _draw_exclusion(mask: WcsNDMap | None, image: WcsNDMap, ax: Any) -> bool:
+def draw_exclusion(mask: WcsNDMap | None, image: WcsNDMap, ax: Any, color: str = "white") -> bool:
     """Outline of what is excluded; whether there is any of it in the image."""
     if mask is None:
         return False
@@ -104,7 +104,7 @@ def _draw_exclusion(mask: WcsNDMap | None, image: WcsNDMap, ax: Any) -> bool:
     excluded = mask.geom.contains(centers) & ~mask.get_by_coord(centers)
     if not excluded.any() or excluded.all():
         return False
-    ax.contour(excluded.astype(float), levels=[0.5], colors=["white"], linestyles="dashed", linewidths=1.2)
+    ax.contour(excluded.astype(float), levels=[0.5], colors=[color], linestyles="dashed", linewidths=1.2)
     return True
 
 

@@ -17,6 +17,7 @@ Energy = Annotated[str, Meta(extra={"unit": "TeV"})]
 Angle = Annotated[str, Meta(extra={"unit": "deg"})]
 Time = Annotated[str, Meta(extra={"unit": "time"})]
 Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
 FluxQuantity = Literal["errn-errp", "ul", "scan", "sensitivity"]
@@ -140,7 +141,7 @@ class Geom(Section, frozen=True):
 
 
 class Background(Section, frozen=True):
-    """How the background is estimated; `parameters` are those of `ReflectedOptions` or `WobbleOptions`."""
+    """How the background is estimated; `parameters` are the options of the method, as in `ReflectedOptions`."""
 
     method: Literal["reflected", "fov_background", "ring"] | None = None
     exclusion: str | None = None
@@ -162,6 +163,31 @@ class WobbleOptions(Section, frozen=True):
 
     n_off_regions: AtLeastOne = 3
     binsz: float | Angle = 0.01
+
+
+class FoVOptions(Section, frozen=True):
+    """Options of `gammax.makers.FoVBackgroundMaker`, which has the defaults."""
+
+    method: Literal["scale", "fit"] = "scale"
+    min_counts: NotNegative = 0
+    min_npred_background: NotNegative = 0
+
+
+class RingOptions(Section, frozen=True):
+    """Options of `gammax.makers.RingBackgroundMaker`; the radii have no defaults."""
+
+    r_in: float | Angle | None = None
+    width: float | Angle | None = None
+
+
+class AdaptiveRingOptions(RingOptions, frozen=True):
+    """Options of `gammax.makers.AdaptiveRingBackgroundMaker`, which has the other defaults."""
+
+    r_out_max: float | Angle | None = None
+    stepsize: float | Angle = "0.02 deg"
+    threshold_alpha: Positive = 0.1
+    theta: float | Angle = "0.22 deg"
+    method: Literal["fixed_width", "fixed_r_in"] = "fixed_width"
 
 
 class SafeMaskOptions(Section, frozen=True):
