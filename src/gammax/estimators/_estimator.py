@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -16,7 +16,9 @@ from gammax.errors import FitError, did_you_mean
 from gammax.estimators._energy_bins import EnergyBins, energy_bins
 from gammax.estimators._flux_points import FluxPoints
 from gammax.estimators._norm import NormEstimate, Sigmas, estimate_norm
+from gammax.fit._quick import quick_options
 from gammax.likelihood import Likelihood, Problem
+from gammax.likelihood._cube import CubeStack
 from gammax.models import Models, PowerLawNormSpectralModel, SkyModel
 from gammax.models._parameter import is_parameter
 from gammax.units import to_value
@@ -113,7 +115,9 @@ class FluxPointsEstimator:
         sigmas = Sigmas(self.n_sigma, self.n_sigma_ul, self.n_sigma_sensitivity)
         start, scan = likelihood.theta0, np.asarray(self.norm_scan, dtype=np.float64)
         limits = (index, self._options(), self.tolerance, self.max_steps)
-        return jax.device_get(_estimate_all(bins.problem, start, bins.masks, bins.lower, scan, sigmas, *limits))
+        cubes = any(isinstance(stack, CubeStack) for stack in bins.problem.stacks)
+        estimate = _estimate_cubes() if cubes else _estimate_all
+        return jax.device_get(estimate(bins.problem, start, bins.masks, bins.lower, scan, sigmas, *limits))
 
     def _norm_models(self, models: Models) -> Models:
         """The source's spectrum times a free norm, its own parameters held; the others held unless reoptimised."""
@@ -166,8 +170,7 @@ class FluxPointsEstimator:
         return {**found, "counts": _by_dataset(counts, likelihood), "status": status, "success": good}
 
 
-@partial(jax.jit, static_argnames=("index", "options", "max_steps"))
-def _estimate_all(
+def _estimate_bins(
     problem: Problem,
     theta: Array,
     masks: list[Array],
@@ -184,6 +187,15 @@ def _estimate_all(
         return estimate_norm(masked, theta, index, scan, sigmas, options, tolerance, max_steps)
 
     return jax.vmap(one)(problem, masks, lower)
+
+
+_STATIC = ("index", "options", "max_steps")
+_estimate_all = jax.jit(_estimate_bins, static_argnames=_STATIC)
+
+
+@cache
+def _estimate_cubes() -> Callable[..., NormEstimate]:
+    return jax.jit(_estimate_bins, static_argnames=_STATIC, compiler_options=quick_options())
 
 
 def _norm_index(likelihood: Likelihood, source: str) -> int:

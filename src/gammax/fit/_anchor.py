@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from gammax.models import Models, SkyModel, n_panels
@@ -37,5 +38,10 @@ def may_be_negative(datasets: tuple[Any, ...], models: Models) -> bool:
 def _lowest(model: Any, dataset: Any) -> float:
     if isinstance(model, SkyModel):
         edges = dataset.arrays.energy_true
-        return float(np.min(model.spectral_model.integral_values(edges, n_panels(edges))))
-    return float(np.min(model.spectral_model.dnde(dataset.energy_axis.center_value("TeV"))))
+        return float(np.min(_fluxes(model.spectral_model, edges, n_panels(edges))))
+    return float(np.min(_factors(model.spectral_model, dataset.energy_axis.center_value("TeV"))))
+
+
+# compiled whole: operation by operation each would be compiled for itself
+_fluxes = jax.jit(lambda spectrum, edges, panels: spectrum.integral_values(edges, panels), static_argnums=2)
+_factors = jax.jit(lambda norm, energies: norm.dnde(energies))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -17,9 +17,11 @@ from gammax.fit._anchor import have_moved, may_be_negative
 from gammax.fit._covariance import CurvatureReport, report_curvature
 from gammax.fit._judge import Minimum, judge_minuit, judge_newton
 from gammax.fit._minuit import run_minuit
+from gammax.fit._quick import quick_options
 from gammax.fit._result import FitResult
 from gammax.fit._trust_region import State, minimise
 from gammax.likelihood import Likelihood, Problem
+from gammax.likelihood._cube import CubeStack
 from gammax.likelihood._likelihood import as_datasets
 from gammax.likelihood._problem import no_bins
 from gammax.likelihood._table import Slots
@@ -99,7 +101,9 @@ class Fit:
 
     def _newton(self, likelihood: Likelihood) -> Minimum:
         problem, theta = likelihood.problem, likelihood.theta0
-        solved = _solve(problem, theta, self.tolerance, self.max_steps)
+        cubes = any(isinstance(stack, CubeStack) for stack in problem.stacks)
+        solve = _solve_cubes() if cubes else _solve
+        solved = solve(problem, theta, self.tolerance, self.max_steps)
         minimum = judge_newton(likelihood, *solved, self.tolerance)
         if minimum.status != "not_converged":
             return minimum
@@ -107,14 +111,21 @@ class Fit:
         if lower is None:
             return minimum
         cornered = eqx.tree_at(lambda p: p.lower, problem, lower)
-        again = _solve(cornered, solved[0].theta, self.tolerance, self.max_steps)
+        again = solve(cornered, solved[0].theta, self.tolerance, self.max_steps)
         return judge_newton(eqx.tree_at(lambda own: own.problem, likelihood, cornered), *again, self.tolerance)
 
 
-@partial(jax.jit, static_argnames="max_steps")
-def _solve(problem: Problem, theta: Array, tolerance: float, max_steps: int) -> tuple[State, CurvatureReport]:
+def _minimum(problem: Problem, theta: Array, tolerance: float, max_steps: int) -> tuple[State, CurvatureReport]:
     state = minimise(problem.derivatives, theta, problem.lower, problem.upper, tolerance, max_steps)
     return state, report_curvature(problem, state.theta, state.derivatives)
+
+
+_solve = jax.jit(_minimum, static_argnames="max_steps")
+
+
+@cache
+def _solve_cubes() -> Callable[..., tuple[State, CurvatureReport]]:
+    return jax.jit(_minimum, static_argnames="max_steps", compiler_options=quick_options())
 
 
 _value_and_gradient = jax.jit(lambda problem, theta: jax.value_and_grad(problem.statistic)(theta))

@@ -19,6 +19,8 @@ from jax.scipy.special import erf
 from gammax.folding._plane import Plane
 
 _ROOT_TWO = 2.0**0.5
+# bins in a matrix product that cost as much as the look-up of one, measured
+_LOOK_UP = 10
 
 
 class Terms(NamedTuple):
@@ -75,7 +77,7 @@ class Mixture(eqx.Module):
         rows, dy = _along(y - self.corner[1], spread, scale[1], self.shape[0])
         if self.area is None:
             return Terms(columns, rows, dx, dy, self.weights[:, :, None])
-        x_0, y_0 = self.plane.coefficients[:, 0]
+        x_0, y_0 = self.plane.coefficients[:, 0, 0]
         u, v = (x - x_0) * scale[0], (y - y_0) * scale[1]
         if size is None:
             there = self.area @ jnp.stack([jnp.ones_like(u), u, v, u * u, u * v, v * v])
@@ -100,8 +102,9 @@ def at_pixels(terms: Terms, x: Array, y: Array, energy: Array, contracted: Array
     x, y : columns and rows in the cutout, (N,). energy : reconstructed bins, (N,).
     contracted : coefficients (R, K, M), contracted with spectrum and energy dispersion.
     """
-    if x.shape[0] > terms.columns.shape[0] * terms.rows.shape[0]:
-        # most bins of the cube: two matrix products cost less than so many look-ups
+    bins = contracted.shape[0] * terms.rows.shape[0] * terms.columns.shape[0]
+    if bins < _LOOK_UP * x.shape[0] * contracted.shape[-1]:
+        # two matrix products for all bins cost less than so many look-ups, whose derivatives scatter
         powers_y, powers_x = _monomials(terms)
         along_y = jnp.einsum("rkm,ykm->rykm", contracted, powers_y)
         return jnp.einsum("rykm,xkm->ryx", along_y, powers_x)[energy, y, x]

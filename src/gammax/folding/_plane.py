@@ -32,7 +32,8 @@ class Plane(eqx.Module):
     ----------
     lon, lat : the anchor [deg] in the frame of the source.
     width : half width [deg] of the square in which the polynomial was fitted.
-    coefficients : of the pixel numbers x and y, (2, terms).
+    coefficients : of the pixel numbers x and y in powers of the coordinates over the width, east and north,
+        (2, 7, 7).
     sky_per_pixel : displacement on the sky [deg] per pixel at the anchor, columns for x and y, (2, 2).
     """
 
@@ -45,7 +46,7 @@ class Plane(eqx.Module):
     @property
     def anchor_pixels(self) -> tuple[float, float]:
         """Pixel numbers x and y of the anchor, on the host."""
-        x, y = np.asarray(self.coefficients)[:, _POWERS.index((0, 0))]
+        x, y = np.asarray(self.coefficients)[:, 0, 0]
         return float(x), float(y)
 
     def tangent(self, lon: Array, lat: Array) -> tuple[Array, Array]:
@@ -61,8 +62,7 @@ class Plane(eqx.Module):
     def pixels(self, lon: Array, lat: Array) -> tuple[Array, Array]:
         """Pixel numbers x and y of positions [deg]."""
         east, north = self.tangent(lon, lat)
-        terms = _terms(jnp, east / self.width, north / self.width)
-        x, y = self.coefficients @ terms
+        x, y = _horner(_horner(self.coefficients, north / self.width), east / self.width)
         return x, y
 
 
@@ -86,7 +86,7 @@ def make_plane(geom: WcsGeom, anchor: SkyCoord, width: float) -> Plane:
         pixels = np.array(geom.to_image().coord_to_pix(_from_tangent(anchor, east * shrunk, north * shrunk)))
         if not np.isfinite(pixels).all():
             continue
-        terms = _terms(np, east, north)
+        terms = np.stack([east**i * north**j for i, j in _POWERS])
         coefficients = np.linalg.lstsq(terms.T, pixels.T, rcond=None)[0].T
         if np.abs(coefficients @ terms - pixels).max() < _PIX_ATOL:
             return _plane(anchor, shrunk, coefficients)
@@ -99,18 +99,24 @@ def make_plane(geom: WcsGeom, anchor: SkyCoord, width: float) -> Plane:
 
 
 def _plane(anchor: SkyCoord, width: float, coefficients: np.ndarray) -> Plane:
-    slopes = coefficients[:, [_POWERS.index((1, 0)), _POWERS.index((0, 1))]] / width
+    table = np.zeros((2, _DEGREE + 1, _DEGREE + 1))
+    table[:, *np.transpose(_POWERS)] = coefficients
+    slopes = np.stack([table[:, 1, 0], table[:, 0, 1]], axis=1) / width
     return Plane(
         lon=np.asarray(anchor.spherical.lon.deg, float),
         lat=np.asarray(anchor.spherical.lat.deg, float),
         width=np.asarray(width, float),
-        coefficients=coefficients,
+        coefficients=table,
         sky_per_pixel=np.linalg.inv(slopes),
     )
 
 
-def _terms(xp, u, v):
-    return xp.stack([u**i * v**j for i, j in _POWERS])
+def _horner(coefficients: Array, x: Array) -> Array:
+    """Polynomials of x, their coefficients along the last axis."""
+    total = coefficients[..., -1]
+    for power in reversed(range(coefficients.shape[-1] - 1)):
+        total = total * x + coefficients[..., power]
+    return total
 
 
 def _from_tangent(anchor: SkyCoord, east: np.ndarray, north: np.ndarray) -> SkyCoord:

@@ -115,19 +115,29 @@ def _box(dataset: MapDataset, plane: Plane, spatial: Any, reach: float) -> tuple
     nx, ny = dataset.geom.npix
     if spatial.evaluation_radius is None:
         return slice(0, ny), slice(0, nx)
-    x, y = plane.anchor_pixels
     half = (reach + float(spatial.evaluation_radius) + MARGIN) / np.linalg.norm(plane.sky_per_pixel, axis=0)
-    rows, columns = (
-        slice(int(np.floor(center - width)), int(np.ceil(center + width)) + 1)
-        for center, width in ((y, half[1]), (x, half[0]))
+    columns, rows = (
+        slice(round(center) - width, round(center) + width + 1)
+        for center, width in zip(plane.anchor_pixels, map(round_up, half + 0.5), strict=True)
     )
     return rows, columns
 
 
+def round_up(size: float) -> int:
+    """Whole number of four binary digits, not below a size and at most an eighth above it (from 8 on): arrays whose
+    lengths are such numbers seldom change their shape, and compiled programs are used again."""
+    whole = int(np.ceil(size))
+    step = 2 ** max(whole.bit_length() - 4, 0)
+    return -(-whole // step) * step
+
+
 def _cutout(dataset: MapDataset, plane: Plane, spatial: Any, reach: float) -> tuple[slice, slice] | None:
     """Rows and columns of the image that a source reaches; None where there are none."""
+    radius = float(spatial.evaluation_radius or 0.0)
+    # a small source may grow within its cutout
+    room = max(MARGIN - radius, 0.0) if radius > 0 else 0.0
     slices = []
-    for wanted, n in zip(_box(dataset, plane, spatial, reach), dataset.geom.image_shape, strict=True):
+    for wanted, n in zip(_box(dataset, plane, spatial, reach + room), dataset.geom.image_shape, strict=True):
         first, last = max(wanted.start, 0), min(wanted.stop, n)
         if last <= first:
             return None

@@ -12,6 +12,9 @@ from gammax._fits import file_of, get_hdu
 from gammax.errors import GammaxWarning, SchemaError, did_you_mean
 from gammax.maps import RegionNDMap, WcsNDMap
 
+# of the radius of a PSF in files of Gammapy before 0.19
+_OLD_NAMES = {"theta": "rad"}
+
 
 def check_format(format: str, known: tuple[str, ...]) -> None:
     """Raise SchemaError for a format that is none."""
@@ -35,6 +38,9 @@ def read_irf_maps(hdus: fits.HDUList, hdu: str) -> tuple[Any, Any]:
 def _read(hdus: fits.HDUList, name: str) -> Any:
     is_image = get_hdu(hdus, name).is_image
     data = WcsNDMap.from_hdulist(hdus, name, mask=False) if is_image else RegionNDMap.from_hdulist(hdus, name)
+    names = {old: new for old, new in _OLD_NAMES.items() if old in data.geom.axes.names}
+    if names:
+        data = type(data)(data.geom.replace_axes(data.geom.axes.rename(names)), data.data, data.unit)
     bad = ~np.isfinite(data.data)
     if bad.any():
         warnings.warn(

@@ -31,7 +31,7 @@ class Elements(eqx.Module):
     Attributes
     ----------
     x, y, energy : column and row in the cutout and reconstructed bin, (N,).
-    place : element, (N,).
+    place : element, (N,). Padding lies outside, at bin R and element E, and is dropped.
     masks : distinct masks of the cutout, (U, ny, nx), 1 inside and 0 outside; None: all bins are inside.
     mask_of : mask of every reconstructed bin, (R,).
     rest : elements that take the sums, (R,).
@@ -53,8 +53,8 @@ class Elements(eqx.Module):
 
     def spread(self, single: Array, total: Array, size: int) -> Array:
         """Vector of `size` elements from the values of single bins (N,) and of whole masks (R,)."""
-        listed = jnp.zeros_like(total).at[self.energy].add(single)
-        return jnp.zeros(size).at[self.place].set(single).at[self.rest].add(total - listed)
+        listed = jnp.zeros_like(total).at[self.energy].add(single, mode="drop")
+        return jnp.zeros(size).at[self.place].set(single, mode="drop").at[self.rest].add(total - listed)
 
 
 class MovingMixture(eqx.Module):

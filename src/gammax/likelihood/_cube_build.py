@@ -11,7 +11,7 @@ from gammax.errors import ModelError
 from gammax.folding import total_flux
 from gammax.folding._footprint import Footprint, make_footprint
 from gammax.folding._mixture import Mixture
-from gammax.folding._view import View, make_view
+from gammax.folding._view import View, make_view, round_up
 from gammax.likelihood._cube import CubeStack, Elements, MovingGrid, MovingMixture
 from gammax.likelihood._parts import FixedCounts, FixedSource, ScaledCounts, scaled_background, scaled_counts
 from gammax.likelihood._plan import Plan
@@ -26,7 +26,11 @@ _SMALLEST_BACKGROUND = 1e-8
 
 
 class _Layout:
-    """Elements of a cube: single bins, then R merged bins without counts, then R merged bins that no source reaches."""
+    """Elements of a cube: single bins and padding, then R merged bins without counts, then R merged bins that no source
+    reaches.
+
+    Padding makes the shapes of a fit whose cutouts have moved by a pixel those of the fit before.
+    """
 
     def __init__(self, dataset: MapDataset, near: np.ndarray, dense: bool):
         arrays = dataset.arrays
@@ -39,15 +43,20 @@ class _Layout:
         single = near if dense or arrays.counts_off is not None else near & (arrays.counts > 0)
         self.single, self.far, self.empty = single, lost, near & ~single
         self.energy, self.y, self.x = np.nonzero(single)
-        self.n_single = len(self.energy)
+        self.n_single = round_up(len(self.energy))
+        self.padding = self.n_single - len(self.energy)
         self.size = self.n_single + 2 * self.n_energy
-        self.energy_of = np.concatenate([self.energy, np.tile(np.arange(self.n_energy), 2)])
+        self.energy_of = self.elements_of(self.energy, np.tile(np.arange(self.n_energy), 2))
         self.rest = self.n_single + np.arange(self.n_energy)
 
     def gather(self, cube: np.ndarray) -> np.ndarray:
         """Elements (E,) of a map (R, ny, nx), merged bins added up."""
         merged = [np.where(part, cube, 0.0).sum(axis=(1, 2)) for part in (self.empty, self.far)]
-        return np.concatenate([cube[self.single], *merged])
+        return self.elements_of(cube[self.single], np.concatenate(merged))
+
+    def elements_of(self, single: np.ndarray, merged: np.ndarray, padding: float = 0) -> np.ndarray:
+        """Elements (E,) from values of single bins and of merged bins (2 R,)."""
+        return np.concatenate([np.pad(single, (0, self.padding), constant_values=padding), merged])
 
     def matrix(self, footprint: Footprint) -> np.ndarray:
         """Elements (E, T) of a source: counts of a unit flux [cm-2 s-1] in every true-energy bin."""
@@ -67,11 +76,12 @@ class _Layout:
         cut = (mask & ~self.far)[:, view.rows, view.columns].reshape(self.n_energy, -1)
         mask_of, masks = _distinct(cut)
         shape = (view.rows.stop - view.rows.start, view.columns.stop - view.columns.start)
+        padding = (0, round_up(len(places)) - len(places))
         return Elements(
-            x=self.x[places] - view.columns.start,
-            y=self.y[places] - view.rows.start,
-            energy=self.energy[places],
-            place=places,
+            x=np.pad(self.x[places] - view.columns.start, padding),
+            y=np.pad(self.y[places] - view.rows.start, padding),
+            energy=np.pad(self.energy[places], padding, constant_values=self.n_energy),
+            place=np.pad(places, padding, constant_values=self.size),
             masks=None if masks.all() else masks.reshape(-1, *shape).astype(float),
             mask_of=mask_of,
             rest=self.rest,
@@ -198,7 +208,7 @@ def _data(dataset: MapDataset, layout: _Layout) -> dict[str, np.ndarray | None]:
     """Counts, masks and constants of the elements, (1, E)."""
     arrays, n = dataset.arrays, layout.n_energy
     parts = (layout.empty, layout.far)
-    members = np.concatenate([np.ones(layout.n_single), *(part.any(axis=(1, 2)).astype(float) for part in parts)])
+    members = layout.elements_of(np.ones(len(layout.energy)), np.concatenate([p.any(axis=(1, 2)) for p in parts]))
     counts, offset, off, alpha = layout.gather(arrays.counts), np.zeros(layout.size), None, None
     if arrays.counts_off is None or arrays.alpha is None:
         offset[-n:] = _merging_constant(arrays.counts, arrays.background, layout.far)
@@ -206,8 +216,8 @@ def _data(dataset: MapDataset, layout: _Layout) -> dict[str, np.ndarray | None]:
         far_stat = np.asarray(wstat(arrays.counts, arrays.counts_off, arrays.alpha, np.zeros_like(arrays.counts)))
         offset[-n:] = np.where(layout.far, far_stat, 0.0).sum(axis=(1, 2))
         counts[-n:] = 0.0
-        off = np.concatenate([arrays.counts_off[layout.single], np.zeros(2 * n)])[None]
-        alpha = np.concatenate([arrays.alpha[layout.single], np.ones(2 * n)])[None]
+        off = layout.elements_of(arrays.counts_off[layout.single], np.zeros(2 * n))[None]
+        alpha = layout.elements_of(arrays.alpha[layout.single], np.ones(2 * n), padding=1.0)[None]
     return {"counts": counts[None], "mask": members[None], "offset": offset[None], "counts_off": off, "alpha": alpha}
 
 

@@ -92,12 +92,12 @@ class Problem(eqx.Module):
         return jacobian.T @ (self._weights(mu)[:, None] * jacobian)
 
     def derivatives(self, theta: Array) -> Derivatives:
-        """Value, gradient, exact Hessian and Fisher matrix from one forward pass and one Hessian of a linear form.
+        """Value, gradient, exact Hessian and Fisher matrix: one Hessian of a linear form, whose forward pass gives J.
 
         d2S = J^T diag(s'') J + sum_i s'_i d2(mu_i): the second derivative of the statistic is taken per bin, where it
         is exact at every corner, and that of mu is contracted with s' before it is formed.
         """
-        mu, jacobian = self._jacobian(theta)
+        mu = self.expectations(theta)
         flat, unravel = ravel_pytree(mu)
         ones = jnp.ones_like(flat)
 
@@ -109,7 +109,15 @@ class Problem(eqx.Module):
             return first, value
 
         first, second, value = jax.jvp(slope, (flat,), (ones,), has_aux=True)
-        bend = jax.hessian(lambda t: first @ ravel_pytree(self.expectations(t))[0])(theta)
+
+        def contracted(x: Array) -> tuple[Array, Array]:
+            there, pull = jax.vjp(lambda y: ravel_pytree(self.expectations(y))[0], x)
+            return pull(first)[0], there
+
+        def push(tangent: Array) -> tuple[Array, Array]:
+            return jax.jvp(contracted, (theta,), (tangent,))[1]
+
+        bend, jacobian = jax.vmap(push, out_axes=1)(jnp.eye(theta.shape[0]))
         return Derivatives(
             value=jnp.sum(value),
             gradient=first @ jacobian,
