@@ -1,9 +1,10 @@
 """Speed against Gammapy 2.1 on four H.E.S.S. runs on the Crab nebula, in one run on one machine.
 
-    python benchmarks/vs_gammapy.py [--parts spectra dl3] [--peer-venv FOLDER]
+    python benchmarks/vs_gammapy.py [--parts spectra dl3 cubes] [--peer-venv FOLDER]
 
 makes the peer's environment (pip, once, in the user's cache), runs both sides in fresh interpreters that alternate,
-prints Markdown tables, writes `results/vs_gammapy.json` and `results/dl3.json`, and ends with 1 if a bar is missed.
+prints Markdown tables, writes `results/vs_gammapy.json`, `dl3.json` and `cubes.json`, and ends with 1 if a bar is
+missed.
 
 `spectra`: joint fits from fixed start values with covariance, flux points with all options in every bin of the
 reconstructed axis, single evaluations, reading; all from reduced spectra. A gammax time is that of the second and later
@@ -13,6 +14,9 @@ processes (import, read, fit, flux points) without and with JAX's persistent com
 `dl3`: the whole chain from event files in a cold process (import, read, reduce, compile, ECPL fit, flux points with all
 options, six figures), and single reductions (containment, reflected regions, safe energies), every file read anew: the
 four runs repeated, then all 87 once. Both sides' counts are compared.
+
+`cubes`: fits with covariance and flux points of reduced cubes, H.E.S.S. Crab and CTA galactic centre, each in processes
+of its own: from import to the first result with nothing cached, peak memory up to there, then compiled calls.
 
 Last measured (2 cores of an Intel Xeon; the peer's best over gammax's median): ECPL fit 1.44 s and 3.18 ms, 452 times
 (278 where the peer is given a plain list of datasets); flux points 47.2 s and 38.8 ms, 1217 times; power law 315,
@@ -30,6 +34,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import _cubes
 import _dl3
 from _clock import machine, write_json
 from _peer_venv import peer_python
@@ -37,7 +42,7 @@ from _processes import HERE, run_one
 from _speed_table import agreement, cold_rows, compile_times, markdown, summarise
 
 SHARED = HERE.parents[1] / "shared"
-PARTS = ("spectra", "dl3")
+PARTS = ("spectra", "dl3", "cubes")
 
 
 def main() -> int:
@@ -46,13 +51,13 @@ def main() -> int:
     peer, tables = peer_python(options.peer_venv), {}
     for part in options.parts:
         start = {"date": datetime.date.today().isoformat(), "machine": machine()}
-        content = spectra(peer, options) if part == "spectra" else dl3(peer, options)
+        content = {"spectra": spectra, "dl3": dl3, "cubes": cubes}[part](peer, options)
         start["machine"]["load at the end"] = os.getloadavg()[0]
         write_json(options.out / f"{'vs_gammapy' if part == 'spectra' else part}.json", {**start, **content})
         tables[part] = content
         print(f"{start['machine']}\n", flush=True)
     rows = [row for content in tables.values() for rows in content.values() if isinstance(rows, list) for row in rows]
-    return int(any("MISSED" in str(row.get("bar")) for row in rows))
+    return int(any("MISSED" in str(value) for row in rows for value in row.values()))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -61,6 +66,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to run; all unless given")
     parser.add_argument("--data", type=Path, default=SHARED / "reference" / "datasets" / "w01", help="the spectra")
     parser.add_argument("--dl3", type=Path, default=SHARED / "data" / "hess-dl3-dr1", help="the event files")
+    parser.add_argument("--cubes", type=Path, default=SHARED / "reference" / "datasets", help="the reduced cubes")
+    parser.add_argument("--public", type=Path, default=SHARED / "data", help="public data, for the diffuse template")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the JSON files")
     parser.add_argument("--peer-venv", type=Path, help="environment that has the peer, or where to make it")
     parser.add_argument("--rounds", type=int, default=2, help="how often the two sides alternate")
@@ -95,6 +102,21 @@ def dl3(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
         "raw": found,
     }
     print(f"\nWhole processes from DL3 [s]\n\n{markdown(content['cold'], 3)}\n\n{markdown(content['reduction'], 3)}")
+    print_agreement(content["agreement"])
+    return content
+
+
+def cubes(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Fits and flux points of reduced cubes."""
+    found = _cubes.run_all(peer, options.cubes.resolve(), options.public.resolve(), options.rounds)
+    content = {
+        "versions": {side: runs["point"][0]["versions"] for side, runs in found.items()},
+        "table": _cubes.speed_rows(found),
+        "cold": _cubes.cold_rows(found),
+        "agreement": _cubes.agreement(found),
+        "raw": found,
+    }
+    print(f"\n{markdown(content['table'])}\n\nWhole processes [s]\n\n{markdown(content['cold'], 3)}")
     print_agreement(content["agreement"])
     return content
 
