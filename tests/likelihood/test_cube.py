@@ -115,20 +115,6 @@ def test_derivatives(shape, order):
     assert np.linalg.eigvalsh(derivatives.fisher).min() > -1e-9 * np.abs(derivatives.fisher).max()
 
 
-@pytest.mark.parametrize("shape", ["point", "gaussian", "disk"])
-def test_the_statistic_is_smooth_through_pixel_centres_and_edges(shape):
-    """No step in the gradient on a scan over two pixels: 4th-order differences agree everywhere."""
-    likelihood = Likelihood(sparse_cube(), Models([source(shape)]))
-    slot = likelihood.names.index("source.spatial.lon_0")
-    gradient = jax.jit(jax.grad(likelihood))
-    for lon in np.linspace(83.60, 83.70, 12):
-        theta = likelihood.theta0.at[slot].set(lon / 10)
-        step = 1e-5
-        values = [float(likelihood(theta.at[slot].add(k * step))) for k in (-2, -1, 1, 2)]
-        expected = (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * step)
-        assert float(gradient(theta)[slot]) == pytest.approx(expected, rel=1e-5, abs=1e-4)
-
-
 def asimov(cube, models, order="exposure-first"):
     expected = predict_cube(cube, models, order=order) + predict_cube_background(cube, models)
     return cube.replace(counts=cube.counts.replace(data=expected))

@@ -12,7 +12,7 @@ from gammax._fits import file_of, get_hdu
 from gammax.errors import GammaxWarning, SchemaError, did_you_mean
 from gammax.maps import RegionNDMap, WcsNDMap
 
-# of the radius of a PSF in files of Gammapy before 0.19
+# of the axis of distances, as older files of the field have it (fermi-3fhl-crab)
 _OLD_NAMES = {"theta": "rad"}
 
 
