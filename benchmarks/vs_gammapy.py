@@ -18,10 +18,11 @@ four runs repeated, then all 87 once. Both sides' counts are compared.
 `cubes`: fits with covariance and flux points of reduced cubes, H.E.S.S. Crab and CTA galactic centre, each in processes
 of its own: from import to the first result with nothing cached, peak memory up to there, then compiled calls.
 
-Last measured (2 cores of an Intel Xeon; the peer's best over gammax's median): ECPL fit 1.44 s and 3.18 ms, 452 times
-(278 where the peer is given a plain list of datasets); flux points 47.2 s and 38.8 ms, 1217 times; power law 315,
-log-parabola 451, one statistic 45, value and gradient 363, Hessian 626, reading 2.1 times. Whole process 51.8 s and
-7.7 s, 3.8 s with the compilation cache; compiling takes 1.6 to 2.1 s (fit) and 3.2 s (flux points).
+Last measured (2 cores of an Intel Xeon; the peer's best over gammax's median): ECPL fit 1.36 s and 3.15 ms, 432 times
+(281 where the peer is given a plain list of datasets); flux points 46.4 s and 40.3 ms, 1150 times; power law 304,
+log-parabola 438, one statistic 72, value and gradient 382, Hessian 589, reading 2.2 times. From event files: whole process
+52.2 s and 9.5 s, 5.7 s with the compilation cache; reduction 2.9 to 3.1 times per run. Compiling takes 1.5 to 1.9 s (fit)
+and 2.7 s (flux points).
 """
 
 from __future__ import annotations
