@@ -23,7 +23,7 @@ PUBLIC = {
     "PointSpatialModel GaussianSpatialModel GeneralizedGaussianSpatialModel DiskSpatialModel ShellSpatialModel "
     "Shell2SpatialModel TemplateSpatialModel SkyModel FoVBackgroundModel TemplateNPredModel "
     "create_fermi_isotropic_diffuse_model Models n_panels",
-    "folding": "fold_flux fold_spectrum predict_cube predict_cube_background predict_signal total_flux",
+    "folding": "fold_flux fold_spectrum predict_background predict_cube predict_signal total_flux",
     "likelihood": "Likelihood Problem Derivatives",
     "fit": "Fit FitResult",
     "makers": "MapDatasetMaker FoVBackgroundMaker RingBackgroundMaker AdaptiveRingBackgroundMaker "

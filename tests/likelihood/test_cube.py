@@ -5,11 +5,12 @@ import jax
 import numpy as np
 import pytest
 
-from cubes import CENTER, GEOM, make_cube, make_onoff_cube, threshold_mask
+from cubes import CENTER, ENERGY, GEOM, make_cube, make_onoff_cube, threshold_mask
 from derivatives import assert_derivative, fd_gradient, toy_spectrum
-from gammax.errors import ModelError
+from gammax.errors import FitError, GammaxError, ModelError, SchemaError
 from gammax.fit import Fit
-from gammax.folding import predict_cube, predict_cube_background
+from gammax.folding import predict_background, predict_cube
+from gammax.irf import RecoPSFMap
 from gammax.likelihood import Likelihood
 from gammax.maps import WcsGeom, WcsNDMap
 from gammax.models import (
@@ -52,7 +53,7 @@ def plain_sum(dataset, models, order):
     """-2 ln L without any merging or staging."""
     arrays, signal = dataset.arrays, predict_cube(dataset, models, order=order)
     if arrays.alpha is None:
-        per_bin = cash(arrays.counts, signal + predict_cube_background(dataset, models))
+        per_bin = cash(arrays.counts, signal + predict_background(dataset, models))
     else:
         per_bin = wstat(arrays.counts, arrays.counts_off, arrays.alpha, signal)
     return float(np.asarray(per_bin)[arrays.mask].sum())
@@ -116,7 +117,7 @@ def test_derivatives(shape, order):
 
 
 def asimov(cube, models, order="exposure-first"):
-    expected = predict_cube(cube, models, order=order) + predict_cube_background(cube, models)
+    expected = predict_cube(cube, models, order=order) + predict_background(cube, models)
     return cube.replace(counts=cube.counts.replace(data=expected))
 
 
@@ -195,3 +196,72 @@ def test_energies_outside_of_the_mask_do_not_count():
     changed = masked.replace(counts=cube.counts.replace(data=np.where(masked.mask, cube.counts.data, 1e3)))
     both = [Likelihood(one, source("point")) for one in (masked, changed)]
     assert float(both[0](both[0].theta0)) == float(both[1](both[1].theta0))
+
+
+def test_an_unknown_order_is_an_error():
+    """A misspelt order must not be taken for the other one."""
+    with pytest.raises(FitError, match="GX-FIT-014"):
+        Likelihood(make_cube(), source("point"), order="psf_first")
+    with pytest.raises(SchemaError, match="GX-FOLD-013"):
+        predict_cube(make_cube(), source("point"), order="psf_first")
+
+
+def test_two_models_of_one_background_are_an_error():
+    cube = make_cube()
+    twice = Models([source("point"), FoVBackgroundModel("a"), FoVBackgroundModel("a", name="again")])
+    for call in (lambda: Likelihood(cube, twice), lambda: predict_background(cube, twice)):
+        with pytest.raises(ModelError, match="GX-FOLD-019"):
+            call()
+
+
+def test_a_template_on_other_pixels_is_an_error():
+    cube = sparse_cube()
+    moved = WcsGeom.create(skydir=(83.7, 22.0), binsz=0.05, npix=(24, 20), axes=GEOM.axes)
+    models = Models(
+        [source("point"), TemplateNPredModel(WcsNDMap(moved, np.ones(moved.data_shape)), datasets_names="a")]
+    )
+    for call in (lambda: Likelihood(cube, models), lambda: predict_background(cube, models)):
+        with pytest.raises(ModelError, match="GX-FOLD-012"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [({"psf": None}, "GX-FOLD-017"), ({"exposure": None, "edisp": None}, "GX-FOLD-015")],
+)
+def test_what_a_source_needs_of_a_cube(changes, code):
+    with pytest.raises(GammaxError, match=code):
+        Likelihood(make_cube().replace(**changes), source("point"))
+
+
+def test_a_psf_in_reconstructed_energy_is_an_error():
+    psf = RecoPSFMap.from_gauss(ENERGY, sigma="0.06 deg")
+    with pytest.raises(SchemaError, match="GX-FOLD-016"):
+        Likelihood(make_cube().replace(psf=psf), source("point"))
+
+
+def test_a_background_is_fitted_without_exposure():
+    cube = make_cube().replace(exposure=None, edisp=None, psf=None)
+    result = Fit().run(cube, FoVBackgroundModel("a"))
+    # closed form: counts over background inside the mask
+    assert result.values[0] == pytest.approx(cube.counts.data.sum() / cube.background.data.sum(), rel=1e-9)
+
+
+def test_spectra_predict_the_background_that_their_fit_has():
+    spectrum = toy_spectrum("cash")
+    models = Models([FoVBackgroundModel("toy", PowerLawNormSpectralModel(norm=1.3, tilt=0.2))])
+    factor = 1.3 * spectrum.energy_axis.center.to_value("TeV") ** -0.2
+    assert np.allclose(spectrum.npred_background(models).values(), spectrum.background.values() * factor, rtol=1e-12)
+    likelihood = Likelihood(spectrum, models)
+    assert float(likelihood(likelihood.theta0)) == pytest.approx(spectrum.stat_sum(models), rel=1e-12)
+
+
+def test_a_source_beside_the_region_of_a_spectrum_does_not_shine_into_it():
+    """The region is a circle of 0.11 deg; the peer takes sources in it whole and others not at all."""
+    spectrum, inside = toy_spectrum("wstat"), source("point", amplitude=2e-12)
+    beside = inside.replace(spatial_model=inside.spatial_model.replace(lon_0=83.9), name="beside")
+    both = Models([inside, beside])
+    assert np.array_equal(spectrum.npred_signal(both).values(), spectrum.npred_signal(Models([inside])).values())
+    assert spectrum.npred_signal(Models([inside])).values().sum() > 0
+    with pytest.raises(ModelError, match="GX-FIT-006"):
+        Likelihood(spectrum, both)

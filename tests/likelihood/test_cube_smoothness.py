@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cubes import make_cube
-from gammax.folding import predict_cube, predict_cube_background
+from gammax.folding import predict_background, predict_cube
 from gammax.likelihood import Likelihood
 from gammax.models import (
     DiskSpatialModel,
@@ -47,7 +47,7 @@ def errors_of(likelihood, theta):
 def counts_of(kind, order):
     """Asimov counts a little off the models, so that slopes are of the order of one per error."""
     models, _ = scene(kind, order, 12.3, 9.6)
-    return predict_cube(CUBE, models, order=order) + predict_cube_background(CUBE, models)
+    return predict_cube(CUBE, models, order=order) + predict_background(CUBE, models)
 
 
 # pixel centres, edges between pixels, and between

@@ -10,7 +10,7 @@ from typing import Any, Self
 import astropy.units as u
 
 from gammax.datasets._arrays import SpectrumArrays, spectrum_arrays
-from gammax.datasets._check import check_edisp, check_map, check_mask, check_same_axis
+from gammax.datasets._check import as_region_map, check_edisp, check_map, check_mask, check_same_axis
 from gammax.datasets._dataset import DatasetBase
 from gammax.errors import SchemaError, did_you_mean
 from gammax.irf import EDispKernel
@@ -89,6 +89,9 @@ class SpectrumBase(DatasetBase):
         FileFormatError : a file exists and `overwrite` is false. SchemaError : the format cannot hold the dataset.
         """
         return super().write(path, format, overwrite)
+
+    def _as_map(self, value: Any, name: str) -> RegionNDMap:
+        return as_region_map(value, self.geom, name)
 
     def _predict(self, models: Any, model_names: Any) -> Any:
         from gammax.folding import predict_signal

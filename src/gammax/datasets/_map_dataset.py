@@ -91,13 +91,3 @@ class MapDataset(CashMethods, MapBase):
         """
         empty = empty_fields(geom, geom_exposure, geom_psf, geom_edisp)
         return cls(name=name, background=empty["counts"], **(empty | fields))
-
-    def npred_background(self, models: Any = None) -> CubeMap:
-        """Expected background counts as the background models of `models` scale and add to it."""
-        if models is None:
-            return super().npred_background()
-        from gammax._config import require_x64
-        from gammax.folding import predict_cube_background
-
-        require_x64()
-        return self._to_map(predict_cube_background(self, models))

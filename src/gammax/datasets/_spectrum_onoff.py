@@ -9,14 +9,14 @@ import numpy as np
 
 from gammax.datasets._base import SpectrumBase
 from gammax.datasets._check import as_region_map
-from gammax.datasets._random import poisson, random_generator
 from gammax.datasets._spectrum import SpectrumDataset
+from gammax.datasets._statistics import OnOffMethods, ratio
 from gammax.errors import SchemaError
 from gammax.maps import MapAxis, RegionGeom, RegionNDMap
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SpectrumDatasetOnOff(SpectrumBase):
+class SpectrumDatasetOnOff(OnOffMethods, SpectrumBase):
     """Counts of an ON region and of OFF regions with the responses; holds no model.
 
     The expected background in the ON region is alpha = acceptance / acceptance_off times that in the OFF regions.
@@ -33,7 +33,6 @@ class SpectrumDatasetOnOff(SpectrumBase):
     """
 
     tag: ClassVar[str] = "SpectrumDatasetOnOff"
-    stat_type: ClassVar[str] = "wstat"
     map_fields: ClassVar[tuple[str, ...]] = (
         "counts",
         "counts_off",
@@ -81,7 +80,9 @@ class SpectrumDatasetOnOff(SpectrumBase):
                     dataset=dataset.name,
                     do="give counts_off, or a dataset with a background",
                 )
-            counts_off = _scaled(_ratio(acceptance_off, acceptance), dataset.background.values())
+            inverse = ratio(acceptance_off.values(), acceptance.values())
+            values = dataset.background.values()
+            counts_off = np.multiply(inverse, values, out=np.zeros(values.shape), where=values != 0)
         return cls(
             name=name or dataset.name,
             counts=dataset.counts,
@@ -102,81 +103,5 @@ class SpectrumDatasetOnOff(SpectrumBase):
             **{part: getattr(self, part) for part in _SHARED},
         )
 
-    @property
-    def alpha(self) -> RegionNDMap:
-        """Acceptance / acceptance_off, 0 where both are 0."""
-        return self._to_map(_ratio(self.acceptance, self.acceptance_off))
-
-    @property
-    def background(self) -> RegionNDMap:
-        """Background in the ON region as measured: alpha x counts_off.
-
-        Without OFF acceptance it is 0 where there are no OFF counts, and infinite where there are.
-        """
-        return self._to_map(_scaled(self.alpha.values(), self.counts_off.values()))
-
-    def npred_background(self, models: Any = None) -> RegionNDMap:
-        """Background in the ON region that fits ON and OFF counts best, given the models; 0 where alpha is 0."""
-        return self._to_map(_scaled(self.alpha.values(), self._off_values(models)))
-
-    def npred_off(self, models: Any = None) -> RegionNDMap:
-        """Expected OFF counts that fit ON and OFF counts best, given the models; 0 where alpha is 0."""
-        return self._to_map(self._off_values(models))
-
-    def stat_array(self, models: Any = None) -> np.ndarray:
-        """W statistic of every bin, shape (R,); NaN outside the mask."""
-        from gammax._config import require_x64
-        from gammax.stats import wstat
-
-        require_x64()
-        arrays = self.arrays
-        values = wstat(arrays.counts, arrays.counts_off, arrays.alpha, self._signal_values(models))
-        return np.where(self.mask, np.asarray(values), np.nan)
-
-    def fake(self, models: Any, npred_background: Any, random_state: Any = None) -> Self:
-        """Dataset with ON counts drawn from a Poisson law of mean signal + background, and OFF counts to match.
-
-        Parameters
-        ----------
-        npred_background : expected background in the ON region: a map, an array of shape (R,) or a number. OFF counts
-            have the mean npred_background / alpha, 0 where alpha is 0.
-        random_state : seed, numpy generator, or None for a new one.
-
-        Raises
-        ------
-        DataValueError : an expectation is negative or not finite.
-        """
-        random = random_generator(random_state)
-        background = as_region_map(npred_background, self.geom, "npred_background").values()
-        alpha = self.alpha.values()
-        mean_off = np.divide(background, alpha, out=np.zeros_like(background), where=alpha > 0)
-        counts = poisson(self._signal_values(models) + background, random, "npred")
-        counts_off = poisson(mean_off, random, "npred_background / alpha")
-        return self.replace(counts=self._to_map(counts), counts_off=self.counts_off.replace(data=counts_off))
-
-    def _off_values(self, models: Any) -> np.ndarray:
-        from gammax._config import require_x64
-        from gammax.stats import wstat_mu_bkg
-
-        require_x64()
-        alpha = self.alpha.values()
-        valid = np.isfinite(alpha) & (alpha > 0)
-        values = wstat_mu_bkg(
-            self.counts.values(), self.counts_off.values(), np.where(valid, alpha, 1.0), self._signal_values(models)
-        )
-        return np.where(valid, np.asarray(values), 0.0)
-
 
 _SHARED = ("edisp", "mask_safe", "mask_fit", "gti", "meta_table", "livetime", "meta")
-
-
-def _scaled(alpha: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Product of alpha and OFF counts, 0 where there are no counts, whatever alpha is."""
-    return np.multiply(alpha, values, out=np.zeros(len(values)), where=values != 0)
-
-
-def _ratio(acceptance: RegionNDMap, acceptance_off: RegionNDMap) -> np.ndarray:
-    """Acceptance ratio, shape (R,); 0 / 0 counts as 0, anything else / 0 as infinite."""
-    on, off = acceptance.values(), acceptance_off.values()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where((on == 0) & (off == 0), 0.0, on / off)

@@ -15,7 +15,12 @@ class CashMethods:
     stat_type: ClassVar[str] = "cash"
 
     def npred_background(self: Any, models: Any = None) -> Any:
-        """Expected background counts, zero where the dataset has none."""
+        """Expected background counts as the background models of `models` scale and add to it; zero where the dataset
+        has none."""
+        if models is not None:
+            from gammax.folding import predict_background
+
+            return self._to_map(predict_background(self, models).reshape(self.mask.shape))
         values = self._background_values()
         return self._to_map(np.zeros(self.mask.shape) if values is None else values)
 
@@ -55,7 +60,10 @@ class OnOffMethods:
 
     @property
     def background(self: Any) -> Any:
-        """Background in the ON region as measured: alpha x counts_off."""
+        """Background in the ON region as measured: alpha x counts_off.
+
+        Without OFF acceptance it is 0 where there are no OFF counts, and infinite where there are.
+        """
         values, alpha = self.counts_off.values(), self.alpha.values()
         return self._to_map(np.multiply(alpha, values, out=np.zeros(values.shape), where=values != 0))
 

@@ -91,8 +91,8 @@ def _masks(
     for dataset, (_, stack, place) in zip(datasets, likelihood.dataset_places, strict=True):
         edges = dataset.energy_axis.edges_value("TeV")
         inside = (edges[:-1] >= lower * (1 - _EDGE_RTOL)) & (edges[1:] <= upper * (1 + _EDGE_RTOL))
-        elements = getattr(likelihood.problem.stacks[stack], "energy", None)
-        masks[stack][place] *= inside if elements is None else inside[np.asarray(elements)]
+        part = likelihood.problem.stacks[stack]
+        masks[stack][place] *= inside[np.asarray(part.energy)] if isinstance(part, CubeStack) else inside
     return masks
 
 

@@ -85,7 +85,8 @@ class Fit:
             result = self._run_once(together, models)
             result = dataclasses.replace(result, n_steps=result.n_steps + steps)
         if may_be_negative(together, result.models):
-            return self._run_once(together, result.models, dense=True)
+            # from where the merged fit began: it may have run away into what merging rewards
+            return self._run_once(together, models, dense=True)
         return result
 
     def _run_once(self, datasets: tuple[Dataset, ...], models: Models, dense: bool = False) -> FitResult:

@@ -10,10 +10,9 @@ import numpy as np
 from jax import Array
 
 from gammax._config import require_x64
-from gammax.errors import ModelError
 from gammax.folding._footprint import make_footprint
 from gammax.folding._spectrum import choose_models, total_flux
-from gammax.models import FoVBackgroundModel, Models, SkyModel, TemplateNPredModel, n_panels
+from gammax.models import Models, SkyModel, n_panels
 
 if TYPE_CHECKING:
     from gammax.datasets import MapDataset, MapDatasetOnOff
@@ -55,38 +54,3 @@ def predict_cube(
 @jax.jit
 def _fold(basis: Array, response: Array, flux: Array) -> Array:
     return jax.numpy.einsum("rt,tyx->ryx", response * flux, basis)
-
-
-def predict_cube_background(dataset: MapDataset, models: Models | Component | Iterable[Component]) -> np.ndarray:
-    """Predicted counts of the background of a cube and of templates of counts, shape (R, ny, nx).
-
-    Parameters
-    ----------
-    models : the `FoVBackgroundModel` of the dataset scales its background, which is taken as it is without one;
-        `TemplateNPredModel` add to it.
-
-    Raises
-    ------
-    ModelError : a template on another geometry.
-    """
-    require_x64()
-    shape = dataset.arrays.counts.shape
-    given = dataset.background
-    background = np.zeros(shape) if given is None else given.values("").reshape(shape)
-    templates = np.zeros(shape)
-    for model in models if isinstance(models, Models) else Models(models):
-        if not model.applies_to(dataset.name):
-            continue
-        if isinstance(model, FoVBackgroundModel):
-            background = background * model.evaluate_geom(dataset.geom)
-        elif isinstance(model, TemplateNPredModel):
-            if difference := model.map.geom.difference(dataset.geom):
-                raise ModelError(
-                    "GX-FOLD-012",
-                    "the template is on another geometry than the dataset",
-                    model=model.name,
-                    dataset=dataset.name,
-                    found=difference,
-                )
-            templates = templates + model.evaluate().values("")
-    return background + templates

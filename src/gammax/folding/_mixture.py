@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.scipy.special import erf
+from scipy.ndimage import map_coordinates
 
 from gammax.folding._plane import Plane
 
@@ -172,24 +172,10 @@ def local_quadratic(exposure: np.ndarray, x: float, y: float, scale: np.ndarray,
     u, v = (columns - x) * scale[0], (rows - y) * scale[1]
     near = np.hypot(u, v) <= max(radius, 2.5 * scale.max())
     u, v, values = u[near], v[near], exposure[:, near]
-    constant = _bilinear(exposure, x, y)
+    constant = np.array([map_coordinates(image, [[y], [x]], order=1, mode="nearest")[0] for image in exposure])
     terms = np.stack([u, v, u * u, u * v, v * v])
     sizes = np.abs(terms).max(axis=1, keepdims=True)
     terms = terms / sizes
     # normal equations: five terms of order one, and ten times as fast
     slopes = np.linalg.solve(terms @ terms.T, terms @ (values - constant[:, None]).T)
     return np.concatenate([constant[:, None], (slopes / sizes).T], axis=1)
-
-
-def _bilinear(maps: np.ndarray, x: float, y: float) -> np.ndarray:
-    ny, nx = maps.shape[1:]
-    x, y = np.clip(x, 0, nx - 1), np.clip(y, 0, ny - 1)
-    i, j = min(int(x), max(nx - 2, 0)), min(int(y), max(ny - 2, 0))
-    i_1, j_1 = min(i + 1, nx - 1), min(j + 1, ny - 1)
-    fx, fy = x - i, y - j
-    lower = maps[:, j, i] * (1 - fx) + maps[:, j, i_1] * fx
-    upper = maps[:, j_1, i] * (1 - fx) + maps[:, j_1, i_1] * fx
-    return lower * (1 - fy) + upper * fy
-
-
-fold_basis = jax.jit(lambda basis, response, flux: jnp.einsum("rt,t,tyx->ryx", response, flux, basis))

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from regions import PointSkyRegion
 
 from gammax._config import require_x64
 from gammax.errors import ModelError, did_you_mean
@@ -57,7 +58,7 @@ def predict_signal(
     Parameters
     ----------
     dataset : a spectrum.
-    models : those that do not apply to the dataset by their `datasets_names` add nothing.
+    models : those that do not apply to the dataset by their `datasets_names`, or do not reach its region, add nothing.
     model_names : the models to add up; None for all.
 
     Raises
@@ -69,11 +70,25 @@ def predict_signal(
     panels = n_panels(arrays.energy_true)
     signal = np.zeros(arrays.response.shape[0])
     for model in choose_models(models, model_names):
-        if isinstance(model, SkyModel) and model.applies_to(dataset.name):
+        if isinstance(model, SkyModel) and model.applies_to(dataset.name) and reaches(model, dataset):
             signal = signal + np.asarray(
                 fold_spectrum(model.spectral_model, arrays.energy_true, arrays.response, panels)
             )
     return signal
+
+
+def reaches(model: SkyModel, dataset: SpectrumDataset | SpectrumDatasetOnOff) -> bool:
+    """Whether a source shines into the region of a spectrum: its extent touches the region.
+
+    A source that does is taken whole, as its exposure is that of a source in the region; one without place, or with a
+    spectrum whose region is a point or unknown, always does.
+    """
+    geom, position = dataset.geom, model.position
+    if position is None or geom.region is None or isinstance(geom.region, PointSkyRegion):
+        return True
+    extent = np.sqrt(geom.solid_angle().to_value("deg2") / np.pi) + (model.evaluation_radius or 0.0)
+    touches = bool(model.evaluation_radius) and geom.center_skydir.separation(position).deg < extent
+    return bool(touches or np.all(geom.contains(position)))
 
 
 def choose_models(models: Any, names: Iterable[str] | None) -> list[Any]:

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from gammax.errors import ModelError
+from gammax.errors import ModelError, SchemaError, did_you_mean
 from gammax.folding._grid import Grid, kernel_transform, pixel_kernels
 from gammax.folding._mixture import Mixture, local_quadratic
 from gammax.folding._plane import Plane, make_plane
+from gammax.irf import RecoPSFMap
+from gammax.irf._psf_profile import radius_of
+from gammax.maps import WcsGeom
 from gammax.models import ConstantSpatialModel, GaussianSpatialModel, PointSpatialModel, TemplateSpatialModel
 
 if TYPE_CHECKING:
     from gammax.datasets import MapDataset
     from gammax.models import SkyModel
 
+ORDERS = ("exposure-first", "psf-first")
 # degrees that a source may move within its cutout
 MARGIN = 0.15
 # part of the PSF inside a cutout, at the energy where it is widest
@@ -58,13 +62,11 @@ def make_view(dataset: MapDataset, model: SkyModel, order: str = "exposure-first
 
     Raises
     ------
-    ModelError : the source has no spatial model.
+    ModelError : the source has no spatial model; a point without PSF. SchemaError : unknown `order`, a dataset of a
+    region, without exposure, or with a PSF in reconstructed energy. GeometryError : a position off the image.
     """
-    spatial = model.spatial_model
-    if spatial is None:
-        raise ModelError(
-            "GX-FOLD-011", "a source needs a spatial model to be seen in a cube", model=model.name, dataset=dataset.name
-        )
+    _check_view(dataset, model, order)
+    spatial: Any = model.spatial_model
     geom = dataset.geom.to_image()
     position = spatial.position if spatial.evaluation_radius is not None else geom.center_skydir
     position = position.transform_to(spatial.frame)
@@ -73,7 +75,7 @@ def make_view(dataset: MapDataset, model: SkyModel, order: str = "exposure-first
     # what is the same everywhere is so through any PSF, at the border of the image too
     if dataset.psf is not None and model.apply_irf["psf"] and not isinstance(spatial, ConstantSpatialModel):
         table = dataset.psf.profile(position, dataset.energy_axis_true.center)
-    reach = _psf_radius(*table) if table is not None else 0.0
+    reach = 0.0 if table is None else float(np.nanmax(radius_of(*table, _CONTAINMENT), initial=0.0))
     wanted = _box(dataset, plane, spatial, reach + _room(spatial))
     box = _inside(wanted, geom.image_shape)
     if box is None:
@@ -84,6 +86,30 @@ def make_view(dataset: MapDataset, model: SkyModel, order: str = "exposure-first
     if table is not None and _is_closed(spatial, plane):
         return View(*box, _mixture(plane, table, exposure, wanted, box, spatial, after), response)
     return View(*box, _grid(dataset, plane, table, exposure, box, spatial, after, reach), response)
+
+
+def _check_view(dataset: MapDataset, model: SkyModel, order: str) -> None:
+    where = {"model": model.name, "dataset": dataset.name}
+    if order not in ORDERS:
+        raise SchemaError("GX-FOLD-013", f"unknown order {order!r}", do=did_you_mean(order, ORDERS))
+    if model.spatial_model is None:
+        raise ModelError("GX-FOLD-011", "a source needs a spatial model to be seen in a cube", **where)
+    if not isinstance(dataset.geom, WcsGeom):
+        raise SchemaError(
+            "GX-FOLD-014",
+            "a map dataset of a region has no pixels to fold a source into",
+            found=type(dataset.geom).__name__,
+            do="use the cube, or its to_spectrum_dataset()",
+            **where,
+        )
+    if dataset.exposure is None:
+        raise SchemaError("GX-FOLD-015", "the dataset has no exposure", **where)
+    if isinstance(dataset.psf, RecoPSFMap):
+        raise SchemaError(
+            "GX-FOLD-016", "a PSF in reconstructed energy is not folded yet", expected="a PSF in true energy", **where
+        )
+    if isinstance(model.spatial_model, PointSpatialModel) and (dataset.psf is None or not model.apply_irf["psf"]):
+        raise ModelError("GX-FOLD-017", "a point needs a PSF", do="give the dataset one, or the source a size", **where)
 
 
 def _is_closed(spatial: Any, plane: Plane) -> bool:
@@ -99,17 +125,6 @@ def _is_closed(spatial: Any, plane: Plane) -> bool:
         and float(spatial.e.value) == 0.0
         and float(spatial.sigma.canonical) <= _WIDEST
     )
-
-
-def _psf_radius(rad: np.ndarray, psf: np.ndarray) -> float:
-    """Radius [deg] that holds nearly all of the PSF at every energy."""
-    fine = np.linspace(0.0, rad[-1], 2000)
-    reach = 0.0
-    for values in psf:
-        inside = np.cumsum(fine * np.interp(fine, rad, values))
-        if inside[-1] > 0:
-            reach = max(reach, float(fine[np.searchsorted(inside, _CONTAINMENT * inside[-1])]))
-    return reach
 
 
 def _box(dataset: MapDataset, plane: Plane, spatial: Any, reach: float) -> tuple[slice, slice]:

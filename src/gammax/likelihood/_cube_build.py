@@ -9,11 +9,12 @@ import numpy as np
 
 from gammax.errors import ModelError
 from gammax.folding import total_flux
+from gammax.folding._background import check_backgrounds
 from gammax.folding._footprint import Footprint, make_footprint
 from gammax.folding._mixture import Mixture
 from gammax.folding._view import View, make_view, round_up
 from gammax.likelihood._cube import CubeStack, Elements, MovingGrid, MovingMixture
-from gammax.likelihood._parts import FixedCounts, FixedSource, ScaledCounts, scaled_background, scaled_counts
+from gammax.likelihood._parts import FixedCounts, FixedSource, ScaledCounts, scaled_counts
 from gammax.likelihood._plan import Plan
 from gammax.models import GaussianSpatialModel, TemplateNPredModel, n_panels
 from gammax.stats import wstat
@@ -108,9 +109,16 @@ def make_cube(dataset: MapDataset, plans: Sequence[Plan], order: str, dense: boo
     plans : sky models, background models and templates of counts that apply to the dataset.
     order : as `make_view`.
     dense : keep every bin that a source reaches for itself: needed where mu may be negative, and for other counts.
+
+    Raises
+    ------
+    ModelError, SchemaError, GeometryError : as `make_view` and `check_backgrounds`.
     """
-    arrays, edges = dataset.arrays, dataset.arrays.energy_true
+    arrays = dataset.arrays
+    # without exposure there is no source, and nothing that true energies are needed for
+    edges = arrays.energy if arrays.energy_true is None else arrays.energy_true
     others = [plan for plan in plans if not plan.is_source]
+    check_backgrounds(dataset, [plan.model for plan in others])
     makers = {True: make_view, False: make_footprint}
     seen = [(plan, makers[plan.spatial_moves](dataset, plan.model, order)) for plan in plans if plan.is_source]
     seen = [(plan, view) for plan, view in seen if view is not None]
@@ -140,7 +148,7 @@ def _is_template(plan: Plan) -> bool:
 
 def _near(shape: tuple[int, ...], views: Sequence[View | Footprint], others: Sequence[Plan]) -> np.ndarray:
     """Pixels that a source may reach, (ny, nx)."""
-    if any(_is_template(plan) for plan in others) or len(others) > 1:
+    if any(_is_template(plan) for plan in others):
         return np.ones(shape, bool)
     near = np.zeros(shape, bool)
     for view in views:
@@ -183,9 +191,9 @@ def _backgrounds(dataset: MapDataset, plans: Sequence[Plan], layout: _Layout) ->
                 dataset=dataset.name,
             )
         return ()
-    factor = np.prod([_spatial_factor(plan, dataset) for plan in plans], axis=0) if plans else 1.0
-    template = layout.gather(background * factor)
-    return scaled_background(template, layout.energy_of, dataset.energy_axis.center_value("TeV"), plans)
+    plan = plans[0] if plans else None
+    template = layout.gather(background if plan is None else background * _spatial_factor(plan, dataset))
+    return (scaled_counts(template, layout.energy_of, dataset.energy_axis.center_value("TeV"), plan),)
 
 
 def _spatial_factor(plan: Plan, dataset: MapDataset) -> np.ndarray | float:

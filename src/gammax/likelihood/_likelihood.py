@@ -14,7 +14,9 @@ from astropy.table import Table
 from jax import Array
 
 from gammax._config import require_x64
-from gammax.errors import FitError, ModelError
+from gammax.errors import FitError, ModelError, did_you_mean
+from gammax.folding._spectrum import reaches
+from gammax.folding._view import ORDERS
 from gammax.likelihood._cube import CubeStack
 from gammax.likelihood._cube_build import make_cube
 from gammax.likelihood._plan import make_plans
@@ -46,7 +48,7 @@ class Likelihood(eqx.Module):
 
     Raises
     ------
-    FitError : JAX is set to 32 bits, no free parameter, no dataset, two of the same name.
+    FitError : JAX is set to 32 bits, unknown `order`, no free parameter, no dataset, two of the same name.
     ModelError : a start value that is not finite or is outside its bounds, a source that is seen in no dataset.
     DataValueError : counts, responses or acceptances that cannot be right.
     """
@@ -65,6 +67,8 @@ class Likelihood(eqx.Module):
         dense: bool = False,
     ):
         require_x64()
+        if order not in ORDERS:
+            raise FitError("GX-FIT-014", f"unknown order {order!r}", do=did_you_mean(order, ORDERS))
         models = models if isinstance(models, Models) else Models(models)
         datasets = as_datasets(datasets)
         slots = Slots(models)
@@ -180,18 +184,19 @@ def _make_stacks(
     groups: dict = {}
     for dataset in datasets:
         # every cube is a stack of its own: no two have their sources in the same pixels
-        key = dataset.name if _is_cube(dataset) else stack_key(dataset, seen[dataset.name])
+        key = dataset.name if is_cube(dataset) else stack_key(dataset, seen[dataset.name])
         groups.setdefault(key, []).append(dataset)
     places = {d.name: (stack, place) for stack, group in enumerate(groups.values()) for place, d in enumerate(group)}
     stacks = []
     for group in groups.values():
         applying = [plans[i] for i in seen[group[0].name]]
-        cube = _is_cube(group[0])
+        cube = is_cube(group[0])
         stacks.append(make_cube(group[0], applying, order, dense) if cube else make_stack(group, applying))
     return tuple(stacks), tuple((dataset.name, *places[dataset.name]) for dataset in datasets)
 
 
-def _is_cube(dataset: Dataset) -> bool:
+def is_cube(dataset: Dataset) -> bool:
+    """Whether a dataset is a cube, which has a PSF or room for one."""
     return hasattr(dataset, "psf")
 
 
@@ -203,8 +208,7 @@ def _seen(datasets: tuple[Dataset, ...], models: Models) -> dict[str, tuple[int,
     ModelError : a model that applies to none.
     """
     seen = {
-        dataset.name: tuple(i for i, model in enumerate(models) if model.applies_to(dataset.name))
-        for dataset in datasets
+        dataset.name: tuple(i for i, model in enumerate(models) if _applies(model, dataset)) for dataset in datasets
     }
     for i, model in enumerate(models):
         if not any(i in found for found in seen.values()):
@@ -212,7 +216,12 @@ def _seen(datasets: tuple[Dataset, ...], models: Models) -> dict[str, tuple[int,
                 "GX-FIT-006",
                 "the model is seen in no dataset",
                 model=model.name,
-                found=f"datasets_names {list(model.datasets_names or ())}",
+                found=f"datasets_names {list(model.datasets_names or ())}" if model.datasets_names else "out of reach",
                 expected=f"some of {', '.join(seen)}",
             )
     return seen
+
+
+def _applies(model: Any, dataset: Dataset) -> bool:
+    is_spectrum_source = isinstance(model, SkyModel) and not is_cube(dataset)
+    return model.applies_to(dataset.name) and (not is_spectrum_source or reaches(model, dataset))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import equinox as eqx
 import numpy as np
 from jax import Array
@@ -56,19 +54,12 @@ class ScaledCounts(eqx.Module):
 
 
 def scaled_counts(
-    template: np.ndarray, energy: np.ndarray, centers: np.ndarray, plan: Plan
+    template: np.ndarray, energy: np.ndarray, centers: np.ndarray, plan: Plan | None
 ) -> FixedCounts | ScaledCounts:
-    """Counts (..., E) times the norm model of a plan; arguments as the fields of `ScaledCounts`."""
+    """Counts (..., E) times the norm model of a plan, where there is one; arguments as the fields of `ScaledCounts`."""
+    if plan is None:
+        return FixedCounts(template, None)
     if plan.shape is None:
         return ScaledCounts(template, energy, centers, plan.spectrum)
     factor = np.asarray(plan.spectrum.build(plan.shape.values).dnde(centers))
     return FixedCounts(template * factor[energy], plan.shape.slot)
-
-
-def scaled_background(
-    template: np.ndarray, energy: np.ndarray, centers: np.ndarray, plans: Sequence[Plan]
-) -> tuple[FixedCounts | ScaledCounts, ...]:
-    """A background (..., E) under the models that scale it; as it is where there are none."""
-    if not plans:
-        return (FixedCounts(template, None),)
-    return tuple(scaled_counts(template, energy, centers, plan) for plan in plans)

@@ -13,7 +13,8 @@ from jax import Array
 
 from gammax.errors import ModelError
 from gammax.folding import fold_flux, total_flux
-from gammax.likelihood._parts import FixedCounts, ScaledCounts, scaled_background
+from gammax.folding._background import check_backgrounds
+from gammax.likelihood._parts import FixedCounts, ScaledCounts, scaled_counts
 from gammax.likelihood._plan import Plan
 from gammax.likelihood._table import Recipe
 from gammax.models import FoVBackgroundModel, n_panels
@@ -101,7 +102,7 @@ def make_stack(datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], plans
 
     Raises
     ------
-    ModelError : a template of counts, which spectra do not take; a background model of a wstat fit.
+    ModelError : a template of counts, which spectra do not take; a background model of a wstat fit, or two of them.
     """
     parts = [dataset.arrays for dataset in datasets]
 
@@ -144,8 +145,9 @@ def _backgrounds(
             )
     if background is None:
         return ()
+    check_backgrounds(datasets[0], [plan.model for plan in plans])
     centers = datasets[0].energy_axis.center_value("TeV")
-    return scaled_background(background, np.arange(len(centers)), centers, plans)
+    return (scaled_counts(background, np.arange(len(centers)), centers, plans[0] if plans else None),)
 
 
 def _fold_recipe(recipe: Recipe, values: np.ndarray, edges: np.ndarray, response: np.ndarray, panels: int) -> Array:
