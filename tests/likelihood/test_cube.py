@@ -5,12 +5,11 @@ import jax
 import numpy as np
 import pytest
 
-from cubes import CENTER, ENERGY, GEOM, make_cube, make_onoff_cube, threshold_mask
+from cubes import CENTER, GEOM, make_cube, make_onoff_cube, threshold_mask
 from derivatives import assert_derivative, fd_gradient, toy_spectrum
 from gammax.errors import FitError, GammaxError, ModelError, SchemaError
 from gammax.fit import Fit
 from gammax.folding import predict_background, predict_cube
-from gammax.irf import RecoPSFMap
 from gammax.likelihood import Likelihood
 from gammax.maps import WcsGeom, WcsNDMap
 from gammax.models import (
@@ -232,12 +231,6 @@ def test_a_template_on_other_pixels_is_an_error():
 def test_what_a_source_needs_of_a_cube(changes, code):
     with pytest.raises(GammaxError, match=code):
         Likelihood(make_cube().replace(**changes), source("point"))
-
-
-def test_a_psf_in_reconstructed_energy_is_an_error():
-    psf = RecoPSFMap.from_gauss(ENERGY, sigma="0.06 deg")
-    with pytest.raises(SchemaError, match="GX-FOLD-016"):
-        Likelihood(make_cube().replace(psf=psf), source("point"))
 
 
 def test_a_background_is_fitted_without_exposure():

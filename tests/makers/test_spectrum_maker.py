@@ -178,3 +178,17 @@ print("jax" in sys.modules)
     folder = __file__.rpartition("/")[0]
     out = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
+
+
+def test_a_psf_instead_of_a_correction():
+    maker = SpectrumDatasetMaker(selection=("counts", "exposure", "edisp", "psf"))
+    dataset = maker.run(empty(), observation(INSIDE))
+    assert_allclose(dataset.exposure.values("cm2 s"), AREA * LIVETIME, rtol=1e-12)
+    # closed form of the Gaussian; a table in steps of 0.01 deg
+    expected = 1 - np.exp(-(0.1**2) / (2 * SIGMA**2))
+    assert_allclose(dataset.psf.containment("0.1 deg", dataset.psf.energy_axis.center), expected, rtol=3e-3)
+    assert_allclose(dataset.psf.exposure_map.values("cm2 s").ravel(), AREA * LIVETIME, rtol=1e-12)
+    with pytest.raises(SchemaError, match="GX-MAKERS-035"):
+        SpectrumDatasetMaker(selection=("exposure", "psf"), containment_correction=True)
+    with pytest.raises(SchemaError, match="GX-MAKERS-036"):
+        SpectrumDatasetMaker(selection=["psf"]).run(empty(), observation(INSIDE, aeff=area(pointlike=True)))

@@ -12,8 +12,9 @@ import astropy.units as u
 from gammax.datasets._arrays import SpectrumArrays, spectrum_arrays
 from gammax.datasets._check import as_region_map, check_edisp, check_map, check_mask, check_same_axis
 from gammax.datasets._dataset import DatasetBase
+from gammax.datasets._map_check import check_psf
 from gammax.errors import SchemaError, did_you_mean
-from gammax.irf import EDispKernel
+from gammax.irf import EDispKernel, PSFMap, RecoPSFMap
 from gammax.maps import RegionGeom, RegionNDMap
 
 
@@ -27,6 +28,7 @@ class SpectrumBase(DatasetBase):
     edisp: EDispKernel | None = None
     mask_safe: RegionNDMap | None = None
     mask_fit: RegionNDMap | None = None
+    psf: PSFMap | RecoPSFMap | None = None
 
     def _check_parts(self) -> None:
         check_map(self.counts, "counts", "energy", self.name)
@@ -41,6 +43,8 @@ class SpectrumBase(DatasetBase):
                 check_mask(value, part, self.name)
         if self.edisp is not None:
             check_edisp(self.edisp, self.energy_axis, self.energy_axis_true, self.name)
+        if self.psf is not None:
+            check_psf(self.psf, self.name)
 
     @property
     def geom(self) -> RegionGeom:
@@ -58,19 +62,16 @@ class SpectrumBase(DatasetBase):
         return self.energy_range_total
 
     def slice_by_idx(self, slices: dict[str, slice], name: str | None = None) -> Self:
-        """Dataset cut to a range of bins of the axes "energy" or "energy_true".
+        """Dataset cut to a range of bins of the axes "energy", "energy_true" or, of a PSF, "rad".
 
         Raises
         ------
         GeometryError : no bin left, or no slice. SchemaError : another axis.
         """
+        known = ("energy", "energy_true") if self.psf is None else ("energy", "energy_true", "rad")
         for axis in slices:
-            if axis not in ("energy", "energy_true"):
-                raise SchemaError(
-                    "GX-DATASETS-023",
-                    f"a spectrum has no axis {axis!r}",
-                    do=did_you_mean(axis, ("energy", "energy_true")),
-                )
+            if axis not in known:
+                raise SchemaError("GX-DATASETS-023", f"a spectrum has no axis {axis!r}", do=did_you_mean(axis, known))
         reco = {axis: idx for axis, idx in slices.items() if axis == "energy"}
         true = {axis: idx for axis, idx in slices.items() if axis == "energy_true"}
         changes: dict[str, Any] = {
@@ -78,7 +79,10 @@ class SpectrumBase(DatasetBase):
         }
         changes["exposure"] = self.exposure.slice_by_idx(true)
         if self.edisp is not None:
-            changes["edisp"] = self.edisp.slice_by_idx(slices)
+            changes["edisp"] = self.edisp.slice_by_idx(reco | true)
+        if self.psf is not None:
+            own = {axis: idx for axis, idx in slices.items() if axis in self.psf.geom.axes}
+            changes["psf"] = self.psf.slice_by_idx(own)
         return self.replace(name=name or self.name, **changes)
 
     def write(self, path: str | Path, format: str = "gadf", overwrite: bool = False) -> Path:

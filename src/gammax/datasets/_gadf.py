@@ -18,7 +18,7 @@ from gammax.datasets._arrays import first_bad
 from gammax.datasets._base import SpectrumBase
 from gammax.datasets._tables import read_gti, read_table, table_hdu
 from gammax.errors import DataValueError, SchemaError, UnitError
-from gammax.irf import EDispKernel
+from gammax.irf import EDispKernel, PSFMap
 from gammax.maps import RegionNDMap
 from gammax.units import to_value
 
@@ -45,6 +45,8 @@ def read_gadf(path: str | Path, name: str | None = None) -> tuple[str, dict[str,
         fields |= {field: _read_map(hdus, field) for field in optional if field.upper() in hdus}
         if "EDISP" in hdus:
             fields["edisp"] = EDispKernel.from_region_map(_read_map(hdus, "edisp"))
+        if "PSF" in hdus:
+            fields["psf"] = PSFMap.from_hdulist(hdus)
         if "GTI" in hdus:
             fields["gti"] = read_gti(hdus["GTI"], file)
         if "META_TABLE" in hdus:
@@ -126,6 +128,8 @@ def gadf_files(dataset: SpectrumBase, path: Path) -> dict[Path, fits.HDUList]:
     hdus = fits.HDUList([primary])
     for field, data in _maps(dataset).items():
         hdus.extend(data.to_hdulist(hdu=field.upper())[1:])
+    if dataset.psf is not None:
+        hdus.extend(dataset.psf.to_hdulist()[1:])
     if dataset.gti is not None:
         hdus.append(table_hdu(dataset.gti, "GTI"))
     if dataset.meta_table is not None:

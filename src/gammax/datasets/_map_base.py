@@ -207,11 +207,13 @@ class MapBase(CubePlots, DatasetBase):
     def to_region_map_dataset(self, region: Any, name: str | None = None) -> Self:
         """Dataset of one region: counts and background summed inside mask_safe, exposure averaged.
 
-        Responses are those at the centre of the region.
+        Responses are those at the centre of the region. Sources are folded into the region itself, not into the pixels
+        whose centres it holds: containment, neighbours and sizes as in the cube.
 
         Parameters
         ----------
-        region : `regions` sky region or DS9 string; a point stands for the pixel that holds it.
+        region : `regions` sky region or DS9 string; a point stands for the pixel that holds it, and nothing can be
+            predicted for it but the background.
 
         Raises
         ------
@@ -222,22 +224,23 @@ class MapBase(CubePlots, DatasetBase):
         return to_region_map_dataset(self, region, name or self.name)
 
     def to_spectrum_dataset(
-        self, on_region: Any, containment_correction: bool = False, name: str | None = None
+        self, on_region: Any, containment_correction: bool = False, name: str | None = None, keep_psf: bool = False
     ) -> SpectrumBase:
         """Spectrum of a region, as `to_region_map_dataset`, with the energy dispersion at its centre.
 
         Parameters
         ----------
         containment_correction : multiply the exposure by the part of the PSF that falls into the region, a circle.
+        keep_psf : hand on the PSF at the centre, with which sources are folded as in a cube.
 
         Raises
         ------
         GeometryError : as `to_region_map_dataset`, or a correction for another shape. SchemaError : no exposure, or a
-        correction without PSF.
+        correction without PSF, or both a correction and the PSF.
         """
         from gammax.datasets._map_region import to_spectrum_dataset
 
-        return to_spectrum_dataset(self, on_region, containment_correction, name or self.name)
+        return to_spectrum_dataset(self, on_region, containment_correction, name or self.name, keep_psf)
 
     def to_hdulist(self) -> fits.HDUList:
         """HDUs of a gadf file."""

@@ -60,7 +60,7 @@ def check_psf(psf: Any, dataset: str) -> None:
     if not isinstance(psf, PSFMap | RecoPSFMap):
         raise SchemaError(
             "GX-DATASETS-204",
-            "psf of a map dataset must be a PSFMap or a RecoPSFMap",
+            "psf of a dataset must be a PSFMap or a RecoPSFMap",
             found=type(psf).__name__,
             dataset=dataset,
         )

@@ -22,7 +22,8 @@ class MapDataset(CashMethods, MapBase):
     counts : counts over the axis "energy" (R bins); a `RegionNDMap` makes a dataset of one region.
     exposure : effective area x livetime over the axis "energy_true" (T bins) in the same pixels, any unit that converts
         to cm2 s; None: nothing can be predicted but the background.
-    psf : PSF in the pixels of an image of its own; None: sources are seen as they are.
+    psf : PSF in the pixels of an image of its own; None: sources are seen as they are. One over reconstructed energy
+        (`RecoPSFMap`) comes after exposure and energy dispersion.
     edisp : energy dispersion likewise; None: true and reconstructed energy are the same.
     background : expected background counts, which models may scale; None: no background.
     mask_safe, mask_fit : bins where the responses can be trusted, bins that the user wants in the fit; None: all.

@@ -23,11 +23,18 @@ def to_region_map_dataset(dataset: Any, region: Any, name: str) -> Any:
     return dataset.replace(name=name, **changes)
 
 
-def to_spectrum_dataset(dataset: Any, on_region: Any, containment_correction: bool, name: str) -> Any:
+def to_spectrum_dataset(dataset: Any, on_region: Any, containment_correction: bool, name: str, keep_psf: bool) -> Any:
     """Spectrum of a region; parameters and errors as `MapDataset.to_spectrum_dataset`."""
     from gammax.datasets._spectrum import SpectrumDataset
     from gammax.datasets._spectrum_onoff import SpectrumDatasetOnOff
 
+    if keep_psf and containment_correction:
+        raise SchemaError(
+            "GX-DATASETS-265",
+            "with a PSF the containment is in the predictions, and the exposure must not have it too",
+            dataset=dataset.name,
+            do="choose one of containment_correction and keep_psf",
+        )
     geom, inside = _region(dataset, on_region)
     # for its error, before anything is computed
     true = dataset.energy_axis_true
@@ -40,6 +47,8 @@ def to_spectrum_dataset(dataset: Any, on_region: Any, containment_correction: bo
     if edisp is not None:
         kernel: EDispKernel = edisp.get_edisp_kernel(energy_axis=dataset.energy_axis, position=geom.center_skydir)
         fields["edisp"] = kernel
+    if keep_psf and dataset.psf is not None:
+        fields["psf"] = dataset.psf.to_region_nd_map(geom.center_skydir)
     for field in ("gti", "meta_table", "livetime", "meta"):
         fields[field] = getattr(dataset, field)
     return (SpectrumDatasetOnOff if dataset.stat_type == "wstat" else SpectrumDataset)(name=name, **fields)

@@ -6,6 +6,7 @@ header card META, observations as HDU META_TABLE.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from astropy.io import fits
 from gammax._fits import dump_meta
 from gammax.datasets._base import SpectrumBase
 from gammax.datasets._tables import table_hdu
-from gammax.errors import SchemaError
+from gammax.errors import GammaxWarning, SchemaError
 from gammax.maps import RegionNDMap
 from gammax.maps._energy_table import ebounds_hdu, energy_columns
 from gammax.units import unit_string
@@ -28,7 +29,8 @@ def ogip_files(dataset: SpectrumBase, path: Path) -> dict[Path, fits.HDUList]:
 
     Raises
     ------
-    SchemaError : no livetime, or a background that is not measured (the format has no place for it).
+    SchemaError : no livetime, or a background that is not measured (the format has no place for it). A GammaxWarning
+    tells of a PSF, for which it has none either.
     """
     if dataset.livetime is None:
         raise SchemaError(
@@ -43,6 +45,13 @@ def ogip_files(dataset: SpectrumBase, path: Path) -> dict[Path, fits.HDUList]:
             "OGIP files have no place for a background that is not measured",
             dataset=dataset.name,
             do="write format='gadf'",
+        )
+    if dataset.psf is not None:
+        warnings.warn(
+            f"{path}: OGIP files have no place for the PSF of {dataset.name!r}, which is left out: what is read from "
+            "them takes sources whole, on an exposure without containment (format='gadf' keeps it)",
+            GammaxWarning,
+            stacklevel=3,
         )
     names = {"ANCRFILE": path.with_name(ogip_name(path.name, "_arf"))}
     files = {names["ANCRFILE"]: _arf(dataset)}

@@ -22,6 +22,10 @@ class SpectrumDataset(CashMethods, SpectrumBase):
     counts : counts over the reconstructed energy axis "energy" (R bins).
     exposure : effective area x livetime over the axis "energy_true" (T bins), any unit that converts to cm2 s.
     edisp : energy dispersion kernel (T, R); None: true and reconstructed energy are the same.
+    psf : PSF in the region, with which every source that reaches it is folded as in a cube: containment of the target
+        and contamination by neighbours follow from the places and sizes of the models, each of which needs one. The
+        exposure is then without containment correction. None: the spectrum is that of what the region holds, sources
+        in it are taken whole, and those outside are not seen.
     background : expected background counts; None: no background.
     mask_safe, mask_fit : bins where the responses can be trusted, bins that the user wants in the fit; None: all.
     gti : good time intervals, columns START and STOP (converted to s), reference time in its meta (MJDREFI, MJDREFF,

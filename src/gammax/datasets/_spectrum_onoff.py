@@ -19,11 +19,12 @@ from gammax.maps import MapAxis, RegionGeom, RegionNDMap
 class SpectrumDatasetOnOff(OnOffMethods, SpectrumBase):
     """Counts of an ON region and of OFF regions with the responses; holds no model.
 
-    The expected background in the ON region is alpha = acceptance / acceptance_off times that in the OFF regions.
+    The expected background in the ON region is alpha = acceptance / acceptance_off times that in the OFF regions, in
+    which no source is expected: what a PSF (`psf`) carries into them is not folded.
 
     Parameters
     ----------
-    name, counts, exposure, edisp, mask_safe, mask_fit, gti, meta_table, livetime, meta : as in `SpectrumDataset`.
+    name, counts, exposure, edisp, psf, mask_safe, mask_fit, gti, meta_table, livetime, meta : as in `SpectrumDataset`.
     counts_off : counts in the OFF regions, on the energy axis of the counts.
     acceptance, acceptance_off : relative acceptance to background of the ON region and of all OFF regions.
 
@@ -104,4 +105,4 @@ class SpectrumDatasetOnOff(OnOffMethods, SpectrumBase):
         )
 
 
-_SHARED = ("edisp", "mask_safe", "mask_fit", "gti", "meta_table", "livetime", "meta")
+_SHARED = ("edisp", "psf", "mask_safe", "mask_fit", "gti", "meta_table", "livetime", "meta")

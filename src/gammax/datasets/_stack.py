@@ -7,7 +7,8 @@ With weights w_d (the mask of dataset d, 0 or 1 per reconstructed bin i) and tru
     edisp[t, i] = sum_d w_d[i] exposure_d[t] edisp_d[t, i] / exposure[t]
 
 so that the stacked response predicts exactly the sum of the masked predictions, also where the datasets have different
-energy thresholds. The stacked acceptance_off conserves the excess: alpha = sum w alpha_d off_d / sum w off_d.
+energy thresholds. The stacked acceptance_off conserves the excess: alpha = sum w alpha_d off_d / sum w off_d. PSFs are
+averaged with their exposures as weights, which is exact where the thresholds or the PSFs are the same.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def stack(datasets: Sequence[DatasetBase], name: str = "stacked") -> Any:
 
     Raises
     ------
-    SchemaError : no dataset, or datasets of different kinds. GeometryError : axes that differ.
+    SchemaError : no dataset, or datasets of different kinds, or with and without PSF. GeometryError : axes that differ.
     DataValueError : no dataset has a bin left.
     """
     datasets = list(datasets)
@@ -61,6 +62,7 @@ def stack(datasets: Sequence[DatasetBase], name: str = "stacked") -> Any:
         counts=_sum(kept, weights, "counts"),
         exposure=kept[0].exposure.replace(data=_exposures(kept).sum(axis=0)),
         edisp=_stack_edisp(kept, weights),
+        psf=_stack_psf(kept),
         mask_safe=RegionNDMap(kept[0].geom, weights.any(axis=0)),
         mask_fit=mask_fit,
         gti=stack_gti([dataset.gti for dataset in kept]),
@@ -140,6 +142,30 @@ def _stack_edisp(datasets: Sequence[SpectrumBase], weights: np.ndarray) -> EDisp
     total = np.broadcast_to(exposures.sum(axis=0)[:, np.newaxis], summed.shape)
     matrix = np.divide(summed, total, out=np.zeros_like(summed), where=total > 0)
     return EDispKernel((datasets[0].energy_axis_true, datasets[0].energy_axis), matrix)
+
+
+def _stack_psf(datasets: Sequence[SpectrumBase]) -> Any:
+    """PSF for all.
+
+    Raises
+    ------
+    SchemaError : not every dataset has one. GeometryError : they are those of different regions.
+    """
+    missing = [dataset.name for dataset in datasets if dataset.psf is None]
+    if len(missing) == len(datasets):
+        return None
+    if missing:
+        raise SchemaError(
+            "GX-DATASETS-054", "cannot stack datasets with and without psf", found=f"none in {missing[0]!r}"
+        )
+    if _geom(datasets, "counts").region is None:
+        raise GeometryError(
+            "GX-DATASETS-055", "spectra with a PSF cannot be stacked over different regions", do="fit them together"
+        )
+    psf: Any = datasets[0].psf
+    for other in datasets[1:]:
+        psf = psf.stack(other.psf)
+    return psf
 
 
 def _stack_background(datasets: Sequence[SpectrumBase], weights: np.ndarray) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def _masks(
         edges = dataset.energy_axis.edges_value("TeV")
         inside = (edges[:-1] >= lower * (1 - _EDGE_RTOL)) & (edges[1:] <= upper * (1 + _EDGE_RTOL))
         part = likelihood.problem.stacks[stack]
-        masks[stack][place] *= inside[np.asarray(part.energy)] if isinstance(part, CubeStack) else inside
+        masks[stack][place] *= inside[np.asarray(part.energy[place])] if isinstance(part, CubeStack) else inside
     return masks
 
 
@@ -138,12 +138,13 @@ def split_by_bin(problem: Problem, masks: list[np.ndarray]) -> tuple[Problem, li
 
     stacks, parts = [], []
     for stack, mask in zip(problem.stacks, masks, strict=True):
-        if isinstance(stack, CubeStack) and not stack.moving:
-            chosen = [np.flatnonzero(part[0]) for part in mask]
-            size = max(1, *(len(part) for part in chosen))
-            elements = np.stack([np.pad(part, (0, size - len(part))) for part in chosen])
+        if isinstance(stack, CubeStack) and not stack.moves:
+            inside = mask > 0
+            size = max(1, int(inside.sum(axis=-1).max()))
+            # those inside first, in their order
+            elements = np.argsort(~inside, axis=-1, kind="stable")[..., :size]
             stacks.append(stack.take(elements))
-            parts.append(np.stack([np.arange(size) < len(part) for part in chosen])[:, None].astype(float))
+            parts.append(np.take_along_axis(mask, elements, axis=-1))
         else:
             stacks.append(repeated(stack))
             parts.append(mask)

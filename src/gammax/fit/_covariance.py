@@ -28,6 +28,7 @@ class CurvatureReport(NamedTuple):
         constrain is flat in it to rounding, while the Hessian keeps the curvature of the valley times what is left
         of the gradient.
     emptied : bins where a negative source leaves nothing expected: there the curvature is that of a wall.
+    lowest : lowest flux or factor in a cube.
     """
 
     covariance: Array
@@ -36,6 +37,7 @@ class CurvatureReport(NamedTuple):
     flatness: Array
     directions: Array
     emptied: Array
+    lowest: Array
 
 
 def report_curvature(problem: Problem, theta: Array, derivatives: Derivatives) -> CurvatureReport:
@@ -49,7 +51,9 @@ def report_curvature(problem: Problem, theta: Array, derivatives: Derivatives) -
     inverse = jnp.where(steep, 1.0 / jnp.where(steep, eigenvalues, 1.0), 0.0)
     covariance = 2.0 * (vectors * inverse) @ vectors.T * jnp.outer(scale, scale)
     flatness, directions = jnp.linalg.eigh(scoring)
-    return CurvatureReport(covariance, active, eigenvalues, flatness, directions, problem.emptied_bins(theta))
+    return CurvatureReport(
+        covariance, active, eigenvalues, flatness, directions, problem.emptied_bins(theta), problem.lowest(theta)
+    )
 
 
 def flat_columns(report: CurvatureReport) -> np.ndarray:

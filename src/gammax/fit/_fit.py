@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from gammax.errors import FitError, did_you_mean
-from gammax.fit._anchor import have_moved, may_be_negative
+from gammax.fit._anchor import have_moved
 from gammax.fit._covariance import CurvatureReport, report_curvature
 from gammax.fit._judge import Minimum, judge_minuit, judge_newton
 from gammax.fit._minuit import run_minuit
@@ -26,6 +26,7 @@ from gammax.likelihood._likelihood import as_datasets
 from gammax.likelihood._problem import no_bins
 from gammax.likelihood._table import Slots
 from gammax.models import Models, SkyModel
+from gammax.models._parameter import is_parameter
 
 if TYPE_CHECKING:
     from gammax.datasets import Datasets
@@ -77,20 +78,20 @@ class Fit:
         """
         models = models if isinstance(models, Models) else Models(models)
         together = as_datasets(datasets)
-        result = self._run_once(together, models)
+        result, negative = self._run_once(together, models)
         for _ in range(_ANCHORS):
             if not result.success or not have_moved(models, result.models):
                 break
             models, steps = result.models, result.n_steps
-            result = self._run_once(together, models)
+            result, negative = self._run_once(together, models)
             result = dataclasses.replace(result, n_steps=result.n_steps + steps)
-        if may_be_negative(together, result.models):
+        if negative:
             # from where the merged fit began: it may have run away into what merging rewards
-            return self._run_once(together, models, dense=True)
+            return self._run_once(together, models, dense=True)[0]
         return result
 
-    def _run_once(self, datasets: tuple[Dataset, ...], models: Models, dense: bool = False) -> FitResult:
-        """Fit with the responses looked up where the models start."""
+    def _run_once(self, datasets: tuple[Dataset, ...], models: Models, dense: bool = False) -> tuple[FitResult, bool]:
+        """Fit with the responses looked up where the models start, and whether a cube ends with a negative part."""
         likelihood = Likelihood(datasets, models, self.order, dense)
         if no_bins(likelihood.problem):
             minimum = _no_data(likelihood)
@@ -98,7 +99,7 @@ class Fit:
             minimum = judge_minuit(likelihood, run_minuit(likelihood, 100 * self.max_steps))
         else:
             minimum = self._newton(likelihood)
-        return _result(likelihood, models, minimum, self.backend)
+        return _result(likelihood, models, minimum, self.backend), minimum.negative
 
     def _newton(self, likelihood: Likelihood) -> Minimum:
         problem, theta = likelihood.problem, likelihood.theta0
@@ -156,7 +157,7 @@ def _no_data(likelihood: Likelihood) -> Minimum:
     message = f"{bins} bins inside the masks, and no count in them" if bins else "no bin is left inside the masks"
     theta = np.asarray(likelihood.theta0)
     nothing = np.full((size, size), np.nan)
-    return Minimum(theta, nothing, float(likelihood(theta)), np.nan, 0, "no_data", message)
+    return Minimum(theta, nothing, float(likelihood(theta)), np.nan, 0, "no_data", message, False)
 
 
 def _result(likelihood: Likelihood, models: Models, minimum: Minimum, backend: str) -> FitResult:
@@ -186,5 +187,5 @@ def _fitted_models(models: Models, values: np.ndarray, covariance: np.ndarray) -
     whole = np.zeros((len(all_values), len(all_values)))
     whole[np.ix_(slots.free, slots.free)] = covariance
     numbers = iter(all_values[slots.of_parameter])
-    moved = models.map_parameters(lambda _, parameter: parameter.with_value(np.array(next(numbers))))
+    moved = jax.tree.map(lambda p: p.with_value(next(numbers)) if is_parameter(p) else p, models, is_leaf=is_parameter)
     return Models(moved.models, whole[np.ix_(slots.of_parameter, slots.of_parameter)])

@@ -19,7 +19,7 @@ _MINUIT_EDM, _MINUIT_REACH = 1e-3, 1e-3
 
 
 class Minimum(NamedTuple):
-    """A judged minimum, in factor space."""
+    """A judged minimum, in factor space; `negative`: a flux or factor of a cube is."""
 
     theta: np.ndarray
     covariance: np.ndarray
@@ -28,6 +28,7 @@ class Minimum(NamedTuple):
     n_steps: int
     status: str
     message: str
+    negative: bool
 
 
 def judge_newton(likelihood: Likelihood, state: State, report: CurvatureReport, tolerance: float) -> Minimum:
@@ -39,7 +40,8 @@ def judge_newton(likelihood: Likelihood, state: State, report: CurvatureReport, 
     stopped = f"stopped after {steps} steps with edm {edm:.1e}"
     status, message = _status(likelihood, converged, stopped, active, report)
     covariance = honest_covariance(report, held)
-    return _honest(Minimum(theta, covariance, float(state.derivatives.value), edm, steps, status, message))
+    value, negative = float(state.derivatives.value), float(report.lowest) < 0
+    return _honest(Minimum(theta, covariance, value, edm, steps, status, message, negative))
 
 
 def judge_minuit(likelihood: Likelihood, outcome: MinuitOutcome) -> Minimum:
@@ -60,7 +62,8 @@ def judge_minuit(likelihood: Likelihood, outcome: MinuitOutcome) -> Minimum:
     covariance[held, :] = covariance[:, held] = 0.0
     if status == "singular":
         covariance[:] = np.nan
-    return _honest(Minimum(theta, covariance, outcome.value, outcome.edm, outcome.n_calls, status, message))
+    negative = float(report.lowest) < 0
+    return _honest(Minimum(theta, covariance, outcome.value, outcome.edm, outcome.n_calls, status, message, negative))
 
 
 @jax.jit

@@ -1,4 +1,4 @@
-"""Predicted counts of cubes, bin by bin."""
+"""Predicted counts of cubes and of regions with a PSF, bin by bin."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ import numpy as np
 from jax import Array
 
 from gammax._config import require_x64
-from gammax.folding._footprint import make_footprint
-from gammax.folding._spectrum import choose_models, total_flux
+from gammax.folding._flux import choose_models, total_flux
+from gammax.folding._footprint import counts_after, make_footprint
+from gammax.folding._psf_table import comes_after
+from gammax.folding._region_view import view_of
 from gammax.models import Models, SkyModel, n_panels
 
 if TYPE_CHECKING:
-    from gammax.datasets import MapDataset, MapDatasetOnOff
+    from gammax.datasets import MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
     from gammax.models._sky_model import Component
 
 
 def predict_cube(
-    dataset: MapDataset | MapDatasetOnOff,
+    dataset: MapDataset | MapDatasetOnOff | SpectrumDataset | SpectrumDatasetOnOff,
     models: Models | Component | Iterable[Component],
     model_names: Iterable[str] | None = None,
     order: str = "exposure-first",
 ) -> np.ndarray:
     """Predicted signal counts of a cube, shape (R, ny, nx), masked bins included.
+
+    Of a region, (R, 1, 1): the cube integrated over it, see `gammax.datasets.SpectrumDataset`.
 
     Parameters
     ----------
@@ -40,14 +44,20 @@ def predict_cube(
     """
     require_x64()
     edges = dataset.arrays.energy_true
-    signal = np.zeros(dataset.arrays.counts.shape)
+    signal = np.zeros(dataset.geom.data_shape)
     for model in choose_models(models, model_names):
         if not isinstance(model, SkyModel) or not model.applies_to(dataset.name):
             continue
-        seen = make_footprint(dataset, model, order)
-        if seen is not None:
-            flux = total_flux([model.spectral_model], edges, n_panels(edges))
-            signal[:, seen.rows, seen.columns] += np.asarray(_fold(seen.basis, seen.response, flux))
+        after = comes_after(dataset, model)
+        seen = (view_of if after else make_footprint)(dataset, model, order)
+        if seen is None:
+            continue
+        flux = total_flux([model.spectral_model], edges, n_panels(edges))
+        if after:
+            counts = counts_after(seen, model.spatial_model, seen.response * flux)
+        else:
+            counts = np.asarray(_fold(seen.basis, seen.response, flux))
+        signal[:, seen.rows, seen.columns] += counts
     return signal
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from gammax.folding._mixture import Mixture
-from gammax.folding._view import View, make_view
+from gammax.folding._mixture import Mixture, in_masks
+from gammax.folding._region import region_image
+from gammax.folding._region_view import RegionView, dispersion, region_exposure, view_of
+from gammax.folding._view import View, check_view, is_bare_point
+from gammax.maps import RegionGeom
 from gammax.models import GaussianSpatialModel
 
 if TYPE_CHECKING:
-    from gammax.datasets import MapDataset
+    from jax import Array
+
+    from gammax.datasets import MapDataset, SpectrumDataset, SpectrumDatasetOnOff
     from gammax.models import SkyModel, SpatialModel
 
 # footprints that are kept for a dataset: fits that look their responses up anew, flux points and residuals ask for the
@@ -27,7 +33,7 @@ _FOOTPRINTS: WeakKeyDictionary = WeakKeyDictionary()
 class Footprint(NamedTuple):
     """Exposure times fraction of a source [cm2 s] in its cutout, (T, ny, nx), and its energy dispersion (R, T).
 
-    rows, columns : the cutout, slices of the cube.
+    rows, columns : the cutout, slices of the cube; a region is one pixel.
     """
 
     rows: slice
@@ -36,28 +42,85 @@ class Footprint(NamedTuple):
     response: np.ndarray
 
 
-def make_footprint(dataset: MapDataset, model: SkyModel, order: str) -> Footprint | None:
-    """Footprint of a source where it is; arguments and errors as `make_view`."""
+def make_footprint(
+    dataset: MapDataset | SpectrumDataset | SpectrumDatasetOnOff, model: SkyModel, order: str
+) -> Footprint | None:
+    """Footprint of a source where it is; arguments and errors as `view_of`.
+
+    There is none through a PSF in reconstructed energy: `counts_after`.
+    """
     kept = _FOOTPRINTS.setdefault(dataset, OrderedDict())
     leaves, structure = jax.tree.flatten(model.spatial_model)
     key = (order, tuple(model.apply_irf.values()), structure, *(np.asarray(leaf).tobytes() for leaf in leaves))
     if key not in kept:
-        view = make_view(dataset, model, order)
-        kept[key] = None if view is None else _footprint(view, model.spatial_model)
+        if isinstance(dataset.geom, RegionGeom) and is_bare_point(dataset, model):
+            kept[key] = _bare_point(dataset, model, order)
+        else:
+            view = view_of(dataset, model, order)
+            kept[key] = None if view is None else _footprint(view, model.spatial_model)
     kept.move_to_end(key)
     while len(kept) > _KEPT:
         kept.popitem(last=False)
     return kept[key]
 
 
-def _footprint(view: View, spatial: SpatialModel) -> Footprint:
-    if isinstance(view.basis, Mixture):
-        size = spatial.sigma.canonical if isinstance(spatial, GaussianSpatialModel) else None
-        basis = _mixture_basis(view.basis, spatial.lon_0.canonical, spatial.lat_0.canonical, size)
-    else:
+def counts_after(view: View | RegionView, spatial: SpatialModel, weight: Array) -> np.ndarray:
+    """Counts in a cutout, (R, ny, nx), of a source through a PSF in reconstructed energy.
+
+    Parameters
+    ----------
+    weight : flux times energy dispersion, (R, T) [cm-2 s-1].
+    """
+    if not isinstance(view.basis, Mixture):
+        return np.asarray(_grid_counts(view.basis, spatial, weight))
+    place = _place(spatial)
+    if isinstance(view, RegionView):
+        return np.asarray(_region_counts(view.basis, view.coverage, *place, weight))[:, None, None]
+    return np.asarray(_mixture_counts(view.basis, *place, weight))
+
+
+def _bare_point(dataset: SpectrumDataset | SpectrumDatasetOnOff, model: SkyModel, order: str) -> Footprint | None:
+    """Footprint of a point that is not spread by any PSF: it is inside the region, or not."""
+    check_view(dataset, model, order)
+    region_image(dataset.geom, dataset.name)
+    position = model.spatial_model.position
+    if not np.all(dataset.geom.contains(position)):
+        return None
+    exposure = region_exposure(dataset, model)[:, None, None]
+    return Footprint(slice(0, 1), slice(0, 1), exposure, dispersion(dataset, model, position))
+
+
+def _footprint(view: View | RegionView, spatial: SpatialModel) -> Footprint:
+    if not isinstance(view.basis, Mixture):
         basis = _grid_basis(view.basis, spatial)
+    elif isinstance(view, RegionView):
+        basis = _region_basis(view.basis, view.coverage, *_place(spatial))[:, None, None]
+    else:
+        basis = view.basis.basis(*_place(spatial))
     return Footprint(view.rows, view.columns, np.asarray(basis), view.response)
 
 
-_mixture_basis = jax.jit(lambda mixture, lon, lat, size: mixture.basis(lon, lat, size))
+def _place(spatial: SpatialModel) -> tuple[Any, Any, Any]:
+    """Position [deg] and width [deg], None of a point."""
+    size = spatial.sigma.canonical if isinstance(spatial, GaussianSpatialModel) else None
+    return spatial.lon_0.canonical, spatial.lat_0.canonical, size
+
+
 _grid_basis = eqx.filter_jit(lambda grid, spatial: grid.basis(spatial))
+_mixture_counts = jax.jit(lambda mixture, lon, lat, size, weight: mixture.counts(lon, lat, size, weight))
+_grid_counts = eqx.filter_jit(
+    lambda grid, spatial, weight: grid.blur(jnp.einsum("rt,tyx->ryx", weight, grid.basis(spatial)))
+)
+
+
+def _region_basis(mixture: Mixture, coverage: np.ndarray, lon: float, lat: float, size: float | None) -> np.ndarray:
+    terms = mixture.terms(lon, lat, size)
+    return np.einsum("tkm,km->t", terms.coefficients, in_masks(terms, coverage)[0])
+
+
+@jax.jit
+def _region_counts(
+    mixture: Mixture, coverage: Array, lon: Array, lat: Array, size: Array | None, weight: Array
+) -> Array:
+    terms = mixture.terms(lon, lat, size)
+    return jnp.einsum("rkm,km->r", terms.contract(weight), in_masks(terms, coverage)[0])

@@ -26,12 +26,13 @@ class Grid(eqx.Module):
     solid_angle : of the pixels of the box [sr], (by, bx).
     exposure : [cm2 s] in the cutout, (T, ny, nx).
     energy : true energies [TeV] at which shapes that depend on energy are evaluated, (T,).
-    transform : Fourier transform of the PSF, (T, fy, fx // 2 + 1); None: no PSF.
+    transform : Fourier transform of the PSF, (T, fy, fx // 2 + 1), R of them with `reco`; None: no PSF.
     corner : row and column in the cutout where the box begins; the box may reach beyond the cutout and the image.
     factor : nodes per pixel and direction.
     padded : (fy, fx).
     after : exposure is taken at the reconstructed position, after the PSF.
     whole : the box holds the whole source: what its nodes add up to is made 1.
+    reco : the PSF is one in reconstructed energy, which comes after exposure and energy dispersion.
     """
 
     lon: Array
@@ -45,14 +46,24 @@ class Grid(eqx.Module):
     padded: tuple[int, int] = eqx.field(static=True)
     after: bool = eqx.field(static=True)
     whole: bool = eqx.field(static=True)
+    reco: bool = eqx.field(static=True, default=False)
 
     def basis(self, model: SpatialModel) -> Array:
-        """Exposure times fraction of the source [cm2 s] in pixels of the cutout and true-energy bins, (T, ny, nx)."""
+        """Exposure times fraction of the source [cm2 s] in pixels of the cutout and true-energy bins, (T, ny, nx).
+
+        Before a PSF in reconstructed energy, which `blur` applies.
+        """
         shape = self._fractions(model)
+        if self.reco:
+            return shape * self.exposure
         if self.after or self.transform is None:
             seen = shape if self.transform is None else convolve(shape, self.transform, self.padded)
             return seen * self.exposure
         return convolve(shape * self.exposure, self.transform, self.padded)
+
+    def blur(self, counts: Array) -> Array:
+        """Counts in the cutout (R, ny, nx) through a PSF in reconstructed energy."""
+        return convolve(counts, self.transform, self.padded)
 
     def _fractions(self, model: SpatialModel) -> Array:
         """Fraction of the source in the pixels of the cutout, (T or 1, ny, nx)."""

@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.scipy.special import erf
+from scipy import special
 from scipy.ndimage import map_coordinates
 
-from gammax.folding._plane import Plane
+from gammax.folding._plane import Plane, namespace
 
 _ROOT_TWO = 2.0**0.5
 # bins in a matrix product that cost as much as the look-up of one, measured
@@ -31,6 +32,8 @@ class Terms(NamedTuple):
     columns, rows : fraction of each Gaussian in every column (nx, K) and row (ny, K).
     dx, dy : distance [deg] of the columns (nx,) and rows (ny,) from the centre.
     coefficients : of component and monomial at every true energy, (T, K, M); M is 1, or 6 for 1, x, y, x^2, xy, y^2.
+    weights : of the Gaussians at every reconstructed energy, (R, K), for a PSF in reconstructed energy; else None, they
+        are in the coefficients, whose K may be 1 otherwise.
     """
 
     columns: Array
@@ -38,6 +41,12 @@ class Terms(NamedTuple):
     dx: Array
     dy: Array
     coefficients: Array
+    weights: Array | None = None
+
+    def contract(self, weight: Array) -> Array:
+        """Coefficients (R, K, M) summed over true energies with flux times energy dispersion (R, T)."""
+        contracted = jnp.einsum("rt,tkm->rkm", weight, self.coefficients)
+        return contracted if self.weights is None else contracted * self.weights[:, :, None]
 
 
 class Mixture(eqx.Module):
@@ -52,12 +61,13 @@ class Mixture(eqx.Module):
     ----------
     plane : of the image.
     sigma : widths [deg] of the Gaussians, (K,).
-    weights : of the Gaussians at every true energy, (T, K).
+    weights : of the Gaussians at every true energy, (T, K); at every reconstructed one, (R, K), with `reco`.
     area : quadratic of the exposure [cm2 s] in 1, x, y, x^2, xy, y^2 [deg along the pixel axes] about the anchor,
-        (T, 6); else None.
+        (T, 6), or the same everywhere, (T, 1); else None.
     exposure : [cm2 s] in the cutout, (T, ny, nx); else None.
     corner : pixel numbers x and y of the first pixel of the cutout.
     shape : (ny, nx) of the cutout.
+    reco : the PSF is one in reconstructed energy, which comes after exposure and energy dispersion.
     """
 
     plane: Plane
@@ -67,30 +77,48 @@ class Mixture(eqx.Module):
     exposure: Array | None
     corner: Array
     shape: tuple[int, int] = eqx.field(static=True)
+    reco: bool = eqx.field(static=True, default=False)
 
     def terms(self, lon: Array, lat: Array, size: Array | None = None) -> Terms:
         """Terms of a source at a position [deg]: a Gaussian of width `size` [deg], else a point."""
-        scale = jnp.linalg.norm(self.plane.sky_per_pixel, axis=0)
+        xp = namespace(lon)
+        scale = xp.linalg.norm(self.plane.sky_per_pixel, axis=0)
         x, y = self.plane.pixels(lon, lat)
-        spread = self.sigma if size is None else jnp.sqrt(self.sigma**2 + size**2)
+        spread = self.sigma if size is None else xp.sqrt(self.sigma**2 + size**2)
         columns, dx = _along(x - self.corner[0], spread, scale[0], self.shape[1])
         rows, dy = _along(y - self.corner[1], spread, scale[1], self.shape[0])
         if self.area is None:
             return Terms(columns, rows, dx, dy, self.weights[:, :, None])
         x_0, y_0 = self.plane.coefficients[:, 0, 0]
-        u, v = (x - x_0) * scale[0], (y - y_0) * scale[1]
-        if size is None:
-            there = self.area @ jnp.stack([jnp.ones_like(u), u, v, u * u, u * v, v * v])
-            return Terms(columns, rows, dx, dy, (self.weights * there[:, None])[:, :, None])
-        ratio = size**2 / (size**2 + self.sigma**2)
-        seen = _seen_area(self.area, u, v, ratio, ratio * self.sigma**2)
-        return Terms(columns, rows, dx, dy, self.weights[:, :, None] * seen)
+        area = self._seen(self.area, (x - x_0) * scale[0], (y - y_0) * scale[1], size)
+        if self.reco:
+            return Terms(columns, rows, dx, dy, area, self.weights)
+        return Terms(columns, rows, dx, dy, self.weights[:, :, None] * area)
 
-    def basis(self, lon: Array, lat: Array, size: Array | None = None) -> Array:
-        """Exposure times fraction of the source [cm2 s] in pixels of the cutout and true-energy bins, (T, ny, nx)."""
+    def _seen(self, area: Array, u: Array, v: Array, size: Array | None) -> Array:
+        """Exposure behind a pixel, (T, K or 1, M), of a source at a distance [deg] from the anchor."""
+        xp = namespace(u)
+        if area.shape[1] == 1:
+            return area[:, :, None]
+        if size is None:
+            return (area @ xp.stack([xp.ones_like(u), u, v, u * u, u * v, v * v]))[:, None, None]
+        ratio = size**2 / (size**2 + self.sigma**2)
+        return _seen_area(area, u, v, ratio, ratio * self.sigma**2)
+
+    def counts(self, lon: Array, lat: Array, size: Array | None, weight: Array) -> Array:
+        """Counts in the cutout, (R, ny, nx), of a flux times energy dispersion (R, T) [cm-2 s-1]."""
         terms = self.terms(lon, lat, size)
         powers_y, powers_x = _monomials(terms)
-        basis = jnp.einsum("tkm,ykm,xkm->tyx", terms.coefficients, powers_y, powers_x)
+        return jnp.einsum("rkm,ykm,xkm->ryx", terms.contract(weight), powers_y, powers_x)
+
+    def basis(self, lon: Array, lat: Array, size: Array | None = None) -> Array:
+        """Exposure times fraction of the source [cm2 s] in pixels of the cutout and true-energy bins, (T, ny, nx).
+
+        Not of a PSF in reconstructed energy: `counts`.
+        """
+        terms = self.terms(lon, lat, size)
+        powers_y, powers_x = _monomials(terms)
+        basis = namespace(lon).einsum("tkm,ykm,xkm->tyx", terms.coefficients, powers_y, powers_x)
         return basis if self.exposure is None else basis * self.exposure
 
 
@@ -120,28 +148,31 @@ def at_pixels(terms: Terms, x: Array, y: Array, energy: Array, contracted: Array
 
 def in_masks(terms: Terms, masks: Array | None) -> Array:
     """Gaussians and monomials summed over the pixels of some masks (U, ny, nx), or of the cutout: (U or 1, K, M)."""
+    xp = namespace(terms.dx)
     powers_y, powers_x = _monomials(terms)
     if masks is None:
         return (powers_y.sum(axis=0) * powers_x.sum(axis=0))[None]
-    along_x = jnp.einsum("uyx,xkm->uykm", masks, powers_x)
-    return jnp.einsum("uykm,ykm->ukm", along_x, powers_y)
+    along_x = xp.einsum("uyx,xkm->uykm", masks, powers_x)
+    return xp.einsum("uykm,ykm->ukm", along_x, powers_y)
 
 
 def _monomials(terms: Terms) -> tuple[Array, Array]:
     """Fractions in rows (ny, K, M) and columns (nx, K, M), times the powers of the distances."""
     if terms.coefficients.shape[-1] == 1:
         return terms.rows[..., None], terms.columns[..., None]
-    one_x, one_y = jnp.ones_like(terms.dx), jnp.ones_like(terms.dy)
-    powers_x = jnp.stack([one_x, terms.dx, one_x, terms.dx**2, terms.dx, one_x], axis=-1)
-    powers_y = jnp.stack([one_y, one_y, terms.dy, one_y, terms.dy, terms.dy**2], axis=-1)
+    xp = namespace(terms.dx)
+    one_x, one_y = xp.ones_like(terms.dx), xp.ones_like(terms.dy)
+    powers_x = xp.stack([one_x, terms.dx, one_x, terms.dx**2, terms.dx, one_x], axis=-1)
+    powers_y = xp.stack([one_y, one_y, terms.dy, one_y, terms.dy, terms.dy**2], axis=-1)
     return terms.rows[..., None] * powers_y[:, None], terms.columns[..., None] * powers_x[:, None]
 
 
 def _along(center: Array, spread: Array, scale: Array, size: int) -> tuple[Array, Array]:
     """Fractions (size, K) of Gaussians in pixels along one axis, and distances [deg] of the pixels, (size,)."""
-    edges = (jnp.arange(size + 1) - 0.5 - center) * scale
-    below = 0.5 * erf(edges[:, None] / (_ROOT_TWO * spread))
-    return jnp.diff(below, axis=0), (jnp.arange(size) - center) * scale
+    edges = (np.arange(size + 1) - 0.5 - center) * scale
+    x = edges[:, None] / (_ROOT_TWO * spread)
+    xp, below = namespace(center), 0.5 * (erf if isinstance(center, Array) else special.erf)(x)
+    return xp.diff(below, axis=0), (np.arange(size) - center) * scale
 
 
 def _seen_area(area: Array, u: Array, v: Array, ratio: Array, variance: Array) -> Array:
@@ -156,7 +187,8 @@ def _seen_area(area: Array, u: Array, v: Array, ratio: Array, variance: Array) -
     constant = a + ax * u + ay * v + axx * u * u + axy * u * v + ayy * v * v + variance * (axx + ayy)
     slope_x, slope_y = (ax + 2 * axx * u + axy * v) * ratio, (ay + axy * u + 2 * ayy * v) * ratio
     bends = (axx * ratio**2, axy * ratio**2, ayy * ratio**2)
-    return jnp.stack([constant, slope_x, slope_y, *bends], axis=-1)
+    xp = namespace(u)
+    return xp.stack([constant, slope_x, slope_y, *bends], axis=-1)
 
 
 def local_quadratic(exposure: np.ndarray, x: float, y: float, scale: np.ndarray, radius: float) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -19,6 +20,11 @@ _DEGREE = 6
 _POWERS = tuple((i, j) for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i))
 # pixels; of the polynomial against the projection itself
 _PIX_ATOL = 1e-6
+
+
+def namespace(number: Array | np.ndarray) -> Any:
+    """`numpy` of a number of the host: what is computed once is not worth compiling; else `jax.numpy`."""
+    return jnp if isinstance(number, Array) else np
 
 
 class Plane(eqx.Module):
@@ -51,18 +57,20 @@ class Plane(eqx.Module):
 
     def tangent(self, lon: Array, lat: Array) -> tuple[Array, Array]:
         """Gnomonic coordinates [deg] about the anchor of positions [deg], eastward and northward."""
-        turn, lat, lat_0 = jnp.deg2rad(lon - self.lon), jnp.deg2rad(lat), jnp.deg2rad(self.lat)
-        versine = 2.0 * jnp.sin(turn / 2.0) ** 2
+        xp = namespace(lon)
+        turn, lat, lat_0 = xp.deg2rad(lon - self.lon), xp.deg2rad(lat), xp.deg2rad(self.lat)
+        versine = 2.0 * xp.sin(turn / 2.0) ** 2
         # written with differences, so that small offsets keep all their digits
-        east = jnp.cos(lat) * jnp.sin(turn)
-        north = jnp.sin(lat - lat_0) + jnp.sin(lat_0) * jnp.cos(lat) * versine
-        ahead = jnp.cos(lat - lat_0) - jnp.cos(lat_0) * jnp.cos(lat) * versine
-        return jnp.rad2deg(east / ahead), jnp.rad2deg(north / ahead)
+        east = xp.cos(lat) * xp.sin(turn)
+        north = xp.sin(lat - lat_0) + xp.sin(lat_0) * xp.cos(lat) * versine
+        ahead = xp.cos(lat - lat_0) - xp.cos(lat_0) * xp.cos(lat) * versine
+        return xp.rad2deg(east / ahead), xp.rad2deg(north / ahead)
 
     def pixels(self, lon: Array, lat: Array) -> tuple[Array, Array]:
         """Pixel numbers x and y of positions [deg]."""
         east, north = self.tangent(lon, lat)
-        x, y = _horner(_horner(self.coefficients, north / self.width), east / self.width)
+        powers_east, powers_north = _powers(east / self.width), _powers(north / self.width)
+        x, y = namespace(east).einsum("aij,i,j->a", self.coefficients, powers_east, powers_north)
         return x, y
 
 
@@ -111,12 +119,21 @@ def _plane(anchor: SkyCoord, width: float, coefficients: np.ndarray) -> Plane:
     )
 
 
-def _horner(coefficients: Array, x: Array) -> Array:
-    """Polynomials of x, their coefficients along the last axis."""
-    total = coefficients[..., -1]
-    for power in reversed(range(coefficients.shape[-1] - 1)):
-        total = total * x + coefficients[..., power]
-    return total
+@jax.custom_jvp
+def _traced_powers(x: Array) -> Array:
+    """Powers 0 to 6 of a number. Their derivative is stated: unrolled, as in Horner's scheme, it takes as long to
+    compile as all the rest of a source, and that of a power of 0 is NaN."""
+    return x ** np.arange(_DEGREE + 1)
+
+
+@_traced_powers.defjvp
+def _powers_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    powers = _traced_powers(*primals)
+    return powers, jnp.arange(_DEGREE + 1) * jnp.roll(powers, 1).at[0].set(0.0) * tangents[0]
+
+
+def _powers(x: Array) -> Array:
+    return _traced_powers(x) if isinstance(x, Array) else x ** np.arange(_DEGREE + 1)
 
 
 def _from_tangent(anchor: SkyCoord, east: np.ndarray, north: np.ndarray) -> SkyCoord:

@@ -1,45 +1,26 @@
-"""Spectra through responses: mu_i = sum_t R[i, t] Phi[t] (one region, so exposure and containment are in R)."""
+"""Spectra through responses: mu_i = sum_t R[i, t] Phi[t] (one region, so exposure and containment are in R).
+
+Of a spectrum with a PSF the containment is not in the exposure: it is that of every source, as in a cube.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from regions import PointSkyRegion
 
 from gammax._config import require_x64
-from gammax.errors import ModelError, did_you_mean
+from gammax.folding._cube import predict_cube
+from gammax.folding._flux import choose_models, fold_flux, total_flux
 from gammax.models import Models, SkyModel, SpectralModel, n_panels
 
 if TYPE_CHECKING:
     from gammax.datasets import SpectrumDataset, SpectrumDatasetOnOff
-
-
-def total_flux(spectral_models: Iterable[SpectralModel], edges: Array, panels: int) -> Array:
-    """Flux of several spectra in true-energy bins.
-
-    Parameters
-    ----------
-    spectral_models : what adds up.
-    edges : true-energy edges [TeV], shape (T + 1,).
-    panels : quadrature panels per bin, `gammax.models.n_panels`.
-
-    Returns
-    -------
-    shape (T,) [cm-2 s-1].
-    """
-    fluxes = [model.integral_values(edges, panels) for model in spectral_models]
-    return sum(fluxes, start=jnp.zeros(edges.shape[0] - 1))
-
-
-def fold_flux(flux: Array, response: Array) -> Array:
-    """Predicted counts (..., R) of a flux (T,) [cm-2 s-1] through responses (..., R, T) [cm2 s]."""
-    return response @ flux
 
 
 @partial(jax.jit, static_argnames="panels")
@@ -63,9 +44,11 @@ def predict_signal(
 
     Raises
     ------
-    ModelError : a name that is no model's.
+    ModelError : a name that is no model's; a source without place, with a PSF. Others as `predict_cube`.
     """
     require_x64()
+    if dataset.psf is not None:
+        return predict_cube(dataset, models, model_names)[:, 0, 0]
     arrays = dataset.arrays
     panels = n_panels(arrays.energy_true)
     signal = np.zeros(arrays.response.shape[0])
@@ -80,8 +63,9 @@ def predict_signal(
 def reaches(model: SkyModel, dataset: SpectrumDataset | SpectrumDatasetOnOff) -> bool:
     """Whether a source shines into the region of a spectrum: its extent touches the region.
 
-    A source that does is taken whole, as its exposure is that of a source in the region; one without place, or with a
-    spectrum whose region is a point or unknown, always does.
+    Without a PSF such a source is taken whole: its spectrum is that of what the region holds of it, with whatever
+    containment the exposure was corrected for. One without place, or with a spectrum whose region is a point or
+    unknown, always does.
     """
     geom, position = dataset.geom, model.position
     if position is None or geom.region is None or isinstance(geom.region, PointSkyRegion):
@@ -89,18 +73,3 @@ def reaches(model: SkyModel, dataset: SpectrumDataset | SpectrumDatasetOnOff) ->
     extent = np.sqrt(geom.solid_angle().to_value("deg2") / np.pi) + (model.evaluation_radius or 0.0)
     touches = bool(model.evaluation_radius) and geom.center_skydir.separation(position).deg < extent
     return bool(touches or np.all(geom.contains(position)))
-
-
-def choose_models(models: Any, names: Iterable[str] | None) -> list[Any]:
-    """The models of some names, all without names.
-
-    Raises
-    ------
-    ModelError : a name that is no model's.
-    """
-    models = models if isinstance(models, Models) else Models(models)
-    chosen = models.names if names is None else tuple(names)
-    for name in chosen:
-        if name not in models.names:
-            raise ModelError("GX-FOLD-001", f"no model named {name!r}", do=did_you_mean(name, models.names))
-    return [model for model in models if model.name in chosen]

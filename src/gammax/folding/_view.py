@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,10 +11,8 @@ from gammax.errors import ModelError, SchemaError, did_you_mean
 from gammax.folding._grid import Grid, kernel_transform, pixel_kernels
 from gammax.folding._mixture import Mixture, local_quadratic
 from gammax.folding._plane import Plane, make_plane
-from gammax.irf import RecoPSFMap
-from gammax.irf._psf_profile import radius_of
-from gammax.maps import WcsGeom
-from gammax.models import ConstantSpatialModel, GaussianSpatialModel, PointSpatialModel, TemplateSpatialModel
+from gammax.folding._psf_table import PSFTable, has_psf, psf_table
+from gammax.models import GaussianSpatialModel, PointSpatialModel, TemplateSpatialModel
 
 if TYPE_CHECKING:
     from gammax.datasets import MapDataset
@@ -24,16 +21,12 @@ if TYPE_CHECKING:
 ORDERS = ("exposure-first", "psf-first")
 # degrees that a source may move within its cutout
 MARGIN = 0.15
-# part of the PSF inside a cutout, at the energy where it is widest
-_CONTAINMENT = 0.99999
 # degrees; beyond, a Gaussian on the sphere is not one in a plane, and exposure is not a quadratic
 _WIDEST = 0.7
 _AREA_RADIUS = 0.3
 # cosine of the angle between pixel axes: more, and Gaussians are not products along them
 _SKEW = 1e-3
 _MAX_FACTOR = 60
-# of the PSF; with them its containment is met to 1e-3 where it is known, with more the noise of the tables is
-_GAUSSIANS = 12
 
 
 class View(NamedTuple):
@@ -58,65 +51,78 @@ def make_view(dataset: MapDataset, model: SkyModel, order: str = "exposure-first
     Parameters
     ----------
     order : "exposure-first", the exposure at the true position, before the PSF; "psf-first", at the reconstructed
-        position, after it, as Gammapy has it.
+        position, after it, as Gammapy has it. A PSF in reconstructed energy always comes last.
 
     Raises
     ------
-    ModelError : the source has no spatial model; a point without PSF. SchemaError : unknown `order`, a dataset of a
-    region, without exposure, or with a PSF in reconstructed energy. GeometryError : a position off the image.
+    ModelError : the source has no spatial model; a point without PSF. SchemaError : unknown `order`, a dataset without
+    exposure. GeometryError : a position off the image.
     """
-    _check_view(dataset, model, order)
+    check_view(dataset, model, order)
+    check_point(dataset, model)
     spatial: Any = model.spatial_model
     geom = dataset.geom.to_image()
-    position = spatial.position if spatial.evaluation_radius is not None else geom.center_skydir
-    position = position.transform_to(spatial.frame)
+    # what is everywhere, or on a map of its own whose centre the image does not hold, has no place
+    placed = is_whole(spatial) or (spatial.evaluation_radius is not None and bool(geom.contains(spatial.position)))
+    position = (spatial.position if placed else geom.center_skydir).transform_to(spatial.frame)
     plane = make_plane(geom, position, 1.0)
-    table = None
-    # what is the same everywhere is so through any PSF, at the border of the image too
-    if dataset.psf is not None and model.apply_irf["psf"] and not isinstance(spatial, ConstantSpatialModel):
-        table = dataset.psf.profile(position, dataset.energy_axis_true.center)
-    reach = 0.0 if table is None else float(np.nanmax(radius_of(*table, _CONTAINMENT), initial=0.0))
-    wanted = _box(dataset, plane, spatial, reach + _room(spatial))
+    table = psf_table(dataset, model, position)
+    reach = 0.0 if table is None else table.reach
+    wanted = tuple(slice(0, n) for n in geom.image_shape)
+    if placed:
+        wanted = _box(plane, spatial, reach + room_of(spatial))
     box = _inside(wanted, geom.image_shape)
     if box is None:
         return None
     response = _response(dataset, model, position)
     exposure = dataset.arrays.exposure if model.apply_irf["exposure"] else np.ones_like(dataset.arrays.exposure)
-    after = order == "psf-first"
+    after = order == "psf-first" and (table is None or not table.reco)
     if table is not None and _is_closed(spatial, plane):
         return View(*box, _mixture(plane, table, exposure, wanted, box, spatial, after), response)
     return View(*box, _grid(dataset, plane, table, exposure, box, spatial, after, reach), response)
 
 
-def _check_view(dataset: MapDataset, model: SkyModel, order: str) -> None:
+def check_view(dataset: Any, model: SkyModel, order: str) -> None:
+    """Raise where a source cannot be folded; errors as `make_view`."""
     where = {"model": model.name, "dataset": dataset.name}
     if order not in ORDERS:
         raise SchemaError("GX-FOLD-013", f"unknown order {order!r}", do=did_you_mean(order, ORDERS))
     if model.spatial_model is None:
-        raise ModelError("GX-FOLD-011", "a source needs a spatial model to be seen in a cube", **where)
-    if not isinstance(dataset.geom, WcsGeom):
-        raise SchemaError(
-            "GX-FOLD-014",
-            "a map dataset of a region has no pixels to fold a source into",
-            found=type(dataset.geom).__name__,
-            do="use the cube, or its to_spectrum_dataset()",
+        raise ModelError(
+            "GX-FOLD-011",
+            "a source needs a spatial model to be seen in a cube, or through a PSF",
+            do="give it one: SkyModel(spectral_model, PointSpatialModel(...))",
             **where,
         )
     if dataset.exposure is None:
         raise SchemaError("GX-FOLD-015", "the dataset has no exposure", **where)
-    if isinstance(dataset.psf, RecoPSFMap):
-        raise SchemaError(
-            "GX-FOLD-016", "a PSF in reconstructed energy is not folded yet", expected="a PSF in true energy", **where
+
+
+def check_point(dataset: Any, model: SkyModel) -> None:
+    """Raise ModelError for a point without PSF."""
+    if is_bare_point(dataset, model):
+        raise ModelError(
+            "GX-FOLD-017",
+            "a point needs a PSF",
+            do="give the dataset one, or the source a size (in a region, a frozen position will do)",
+            model=model.name,
+            dataset=dataset.name,
         )
-    if isinstance(model.spatial_model, PointSpatialModel) and (dataset.psf is None or not model.apply_irf["psf"]):
-        raise ModelError("GX-FOLD-017", "a point needs a PSF", do="give the dataset one, or the source a size", **where)
+
+
+def is_bare_point(dataset: Any, model: SkyModel) -> bool:
+    """Whether a source is a point that no PSF makes wider."""
+    return isinstance(model.spatial_model, PointSpatialModel) and not has_psf(dataset, model)
 
 
 def _is_closed(spatial: Any, plane: Plane) -> bool:
     """Whether the closed form holds for a source, and goes on holding wherever a fit moves it."""
     x, y = plane.sky_per_pixel.T
-    if abs(x @ y) > _SKEW * np.linalg.norm(x) * np.linalg.norm(y):
-        return False
+    return bool(abs(x @ y) <= _SKEW * np.linalg.norm(x) * np.linalg.norm(y)) and is_gaussian(spatial)
+
+
+def is_gaussian(spatial: Any) -> bool:
+    """Whether a source is a point or a Gaussian on a plane, and remains one in a fit."""
     if isinstance(spatial, PointSpatialModel):
         return True
     return (
@@ -127,11 +133,8 @@ def _is_closed(spatial: Any, plane: Plane) -> bool:
     )
 
 
-def _box(dataset: MapDataset, plane: Plane, spatial: Any, reach: float) -> tuple[slice, slice]:
+def _box(plane: Plane, spatial: Any, reach: float) -> tuple[slice, slice]:
     """Rows and columns that a source reaches, beyond the image too."""
-    nx, ny = dataset.geom.npix
-    if spatial.evaluation_radius is None:
-        return slice(0, ny), slice(0, nx)
     half = (reach + float(spatial.evaluation_radius) + MARGIN) / np.linalg.norm(plane.sky_per_pixel, axis=0)
     columns, rows = (
         slice(round(center) - width, round(center) + width + 1)
@@ -148,7 +151,7 @@ def round_up(size: float) -> int:
     return -(-whole // step) * step
 
 
-def _room(spatial: Any) -> float:
+def room_of(spatial: Any) -> float:
     """Degrees by which a small source may grow within its cutout."""
     radius = float(spatial.evaluation_radius or 0.0)
     return max(MARGIN - radius, 0.0) if radius > 0 else 0.0
@@ -176,7 +179,7 @@ def _response(dataset: MapDataset, model: SkyModel, position: Any) -> np.ndarray
 
 def _mixture(
     plane: Plane,
-    table: Any,
+    table: PSFTable,
     exposure: np.ndarray,
     whole: tuple[slice, slice],
     box: tuple[slice, slice],
@@ -184,7 +187,7 @@ def _mixture(
     after: bool,
 ) -> Mixture:
     """Mixture of a source whose box is `whole`, of which the image holds the part `box`."""
-    sigma, weights = _gaussians(*(np.asarray(part, float).tobytes() for part in table))
+    sigma, weights = table.gaussians
     scale = np.linalg.norm(plane.sky_per_pixel, axis=0)
     x, y = plane.anchor_pixels
     size = 0.0 if isinstance(spatial, PointSpatialModel) else float(spatial.sigma.canonical)
@@ -197,6 +200,7 @@ def _mixture(
         exposure=exposure[:, rows, columns] if after else None,
         corner=np.array([columns.start, rows.start], float),
         shape=(rows.stop - rows.start, columns.stop - columns.start),
+        reco=table.reco,
     )
 
 
@@ -221,20 +225,10 @@ def _within(
     return weights / np.where(total > 0, total, 1.0)[:, None]
 
 
-@lru_cache(maxsize=256)
-def _gaussians(rad: bytes, psf: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Widths and weights of a PSF as Gaussians. Kept: a joint fit, and its flux points, ask for the same again and
-    again, and it takes 20 to 100 ms."""
-    from gammax.irf import gaussian_mixture
-
-    radii = np.frombuffer(rad)
-    return gaussian_mixture(radii, np.frombuffer(psf).reshape(-1, len(radii)), n=_GAUSSIANS)[:2]
-
-
 def _grid(
     dataset: MapDataset,
     plane: Plane,
-    table: Any,
+    table: PSFTable | None,
     exposure: np.ndarray,
     cutout: tuple[slice, slice],
     spatial: Any,
@@ -242,13 +236,14 @@ def _grid(
     reach: float,
 ) -> Grid:
     rows, columns = cutout
-    box = _box(dataset, plane, spatial, 0.0)
+    # all of a source that adds up to 1, of others what lies in the cutout
+    box = _box(plane, spatial, 0.0) if is_whole(spatial) else cutout
     factor = _nodes_per_pixel(spatial, plane)
     lon, lat, solid_angle = _nodes(dataset, box, factor, spatial.frame)
     shape = (rows.stop - rows.start, columns.stop - columns.start)
     transform, padded = None, shape
     if table is not None:
-        transform, padded = kernel_transform(pixel_kernels(*table, plane.sky_per_pixel, reach), shape)
+        transform, padded = kernel_transform(pixel_kernels(table.rad, table.density, plane.sky_per_pixel, reach), shape)
     return Grid(
         lon=lon,
         lat=lat,
@@ -260,8 +255,14 @@ def _grid(
         factor=factor,
         padded=padded,
         after=after,
-        whole=spatial.evaluation_radius is not None and not isinstance(spatial, TemplateSpatialModel),
+        whole=is_whole(spatial),
+        reco=table is not None and table.reco,
     )
+
+
+def is_whole(spatial: Any) -> bool:
+    """Whether a source has a border and all of it adds up to 1."""
+    return spatial.evaluation_radius is not None and not isinstance(spatial, TemplateSpatialModel)
 
 
 def _nodes_per_pixel(spatial: Any, plane: Plane) -> int:

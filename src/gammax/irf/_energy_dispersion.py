@@ -96,11 +96,11 @@ class EnergyDispersion2D(TableResponse):
         return EDispKernel((energy_axis_true, energy_axis), np.where(data < threshold, 0.0, data))
 
     def _density(self, true: np.ndarray, offset: np.ndarray) -> np.ndarray:
-        """Raw density at true energies and one offset, shape (energies, migra bins)."""
+        """Raw density at true energies and offsets (one, or one for each), shape (energies, migra bins)."""
         energy = self._scaled("energy_true", self._clipped("energy_true", true))
         table = np.moveaxis(self.data, 1, 2)
         density = multilinear([self._nodes("energy_true"), self._nodes("offset")], table, [energy, offset])
-        return np.where(self._inside("offset", offset), np.maximum(density, 0.0), 0.0)
+        return np.where(self._inside("offset", offset)[..., np.newaxis], np.maximum(density, 0.0), 0.0)
 
     def plot(self, ax: Axes | None = None, offset: Any = None, **kwargs: Any) -> Axes:
         """Density over true energy and migra at an offset (default: the first of the table)."""

@@ -7,7 +7,9 @@ sums over them are sufficient. Both are exact, the second up to the constant `of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import attrgetter
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,119 +17,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gammax.folding import total_flux
-from gammax.folding._grid import Grid
-from gammax.folding._mixture import Mixture, Terms, at_pixels, in_masks
-from gammax.likelihood._parts import FixedCounts, FixedSource, ScaledCounts
-from gammax.likelihood._table import Recipe
+from gammax.likelihood._curves import Derivatives, look, scatter
+from gammax.likelihood._parts import Group
 from gammax.stats import cash, wstat, wstat_curvature, wstat_mu_bkg
 
-
-class Elements(eqx.Module):
-    """Where the bins of a source's cutout are among the elements of a cube.
-
-    N of its bins are elements of their own. Of the others those inside the masks are summed, per reconstructed energy.
-
-    Attributes
-    ----------
-    x, y, energy : column and row in the cutout and reconstructed bin, (N,).
-    place : element, (N,). Padding lies outside, at bin R and element E, and is dropped.
-    masks : distinct masks of the cutout, (U, ny, nx), 1 inside and 0 outside; None: all bins are inside.
-    mask_of : mask of every reconstructed bin, (R,).
-    rest : elements that take the sums, (R,).
-    """
-
-    x: Array
-    y: Array
-    energy: Array
-    place: Array
-    masks: Array | None
-    mask_of: Array
-    rest: Array
-
-    def sum_masks(self, maps: Array) -> Array:
-        """Sums of maps (T, ny, nx) over the mask of every reconstructed bin, (R, T)."""
-        if self.masks is None:
-            return jnp.broadcast_to(maps.sum(axis=(1, 2)), (self.rest.shape[0], maps.shape[0]))
-        return jnp.einsum("uyx,tyx->ut", self.masks, maps)[self.mask_of]
-
-    def spread(self, single: Array, total: Array, size: int) -> Array:
-        """Vector of `size` elements from the values of single bins (N,) and of whole masks (R,)."""
-        listed = jnp.zeros_like(total).at[self.energy].add(single, mode="drop")
-        return jnp.zeros(size).at[self.place].set(single, mode="drop").at[self.rest].add(total - listed)
+# numbers of a Jacobian that are held at once when many cubes are gone through: 32 MB
+_AT_ONCE = 4_000_000
 
 
-class MovingMixture(eqx.Module):
-    """A point or a Gaussian that moves, closed forms.
-
-    Attributes
-    ----------
-    response : energy dispersion, (R, T).
-    spatial, spectrum : recipes. sized : whether the source has a width, its parameter `sigma`.
-    """
-
-    mixture: Mixture
-    elements: Elements
-    response: Array
-    spatial: Recipe = eqx.field(static=True)
-    spectrum: Recipe = eqx.field(static=True)
-    sized: bool = eqx.field(static=True)
-
-    def counts(self, values: Array, edges: Array, panels: int, size: int) -> Array:
-        """Predicted counts of the elements, (E,)."""
-        model = self.spatial.build(values)
-        terms = self.mixture.terms(
-            model.lon_0.canonical, model.lat_0.canonical, model.sigma.canonical if self.sized else None
-        )
-        weight = self.response * total_flux([self.spectrum.build(values)], edges, panels)
-        where = self.elements
-        if self.mixture.exposure is not None:
-            return where.spread(*self._after(terms, weight, self.mixture.exposure), size)
-        contracted = jnp.einsum("rt,tkm->rkm", weight, terms.coefficients)
-        single = at_pixels(terms, where.x, where.y, where.energy, contracted)
-        total = jnp.einsum("rkm,rkm->r", contracted, in_masks(terms, where.masks)[where.mask_of])
-        return where.spread(single, total, size)
-
-    def _after(self, terms: Terms, weight: Array, exposure: Array) -> tuple[Array, Array]:
-        """Single bins and whole masks, the exposure taken after the PSF."""
-        where, mixed = self.elements, terms.coefficients[..., 0]
-        shape = (terms.columns[where.x] * terms.rows[where.y]) @ mixed.T
-        single = jnp.sum(shape * exposure[:, where.y, where.x].T * weight[where.energy], axis=1)
-        cutout = jnp.einsum("tk,yk,xk->tyx", mixed, terms.rows, terms.columns) * exposure
-        return single, jnp.sum(weight * where.sum_masks(cutout), axis=1)
-
-
-class MovingGrid(eqx.Module):
-    """A source of any shape that moves, by FFT."""
-
-    grid: Grid
-    elements: Elements
-    response: Array
-    spatial: Recipe = eqx.field(static=True)
-    spectrum: Recipe = eqx.field(static=True)
-
-    def counts(self, values: Array, edges: Array, panels: int, size: int) -> Array:
-        """Predicted counts of the elements, (E,)."""
-        basis = self.grid.basis(self.spatial.build(values))
-        weight = self.response * total_flux([self.spectrum.build(values)], edges, panels)
-        where = self.elements
-        single = jnp.sum(basis[:, where.y, where.x].T * weight[where.energy], axis=1)
-        return where.spread(single, jnp.sum(weight * where.sum_masks(basis), axis=1), size)
-
-
-class CubeStack(eqx.Module):
+class Cube(eqx.Module):
     """One cube with E elements: single bins, then per reconstructed energy merged bins.
-
-    The arrays have a leading axis of length 1, as those of `SpectrumStack` have one of D datasets.
 
     Attributes
     ----------
     edges : true-energy edges [TeV], (T + 1,).
     energy : reconstructed bin of the elements, (E,).
-    counts, mask : (1, E); the mask is 1 inside and 0 outside.
-    offset : constant of merged bins, added to the statistic, (1, E).
-    counts_off, alpha : (1, E) OFF counts and exposure ratio of a wstat fit, else None.
-    fixed, moving : the sources; backgrounds : what is not a source.
+    counts, mask : (E,); the mask is 1 inside and 0 outside.
+    offset : constant of merged bins, added to the statistic, (E,).
+    counts_off, alpha : (E,) OFF counts and exposure ratio of a wstat fit, else None.
+    sources, backgrounds : parts of the signal, and what is not a source.
+    columns : which of the fit's parameters the cube depends on, (L,).
     """
 
     edges: Array
@@ -137,82 +46,145 @@ class CubeStack(eqx.Module):
     offset: Array
     counts_off: Array | None
     alpha: Array | None
-    fixed: tuple[FixedSource | FixedCounts | ScaledCounts, ...]
-    moving: tuple[MovingMixture | MovingGrid, ...]
-    backgrounds: tuple[FixedCounts | ScaledCounts, ...]
+    sources: tuple[Group, ...]
+    backgrounds: tuple[Group, ...]
+    columns: Array
     panels: int = eqx.field(static=True)
 
-    def take(self, elements: np.ndarray) -> CubeStack:
-        """Stacks of some elements (K, M), with a leading axis K on every array; only without moving sources."""
-        count = len(elements)
-
-        def chosen(part: FixedSource | FixedCounts | ScaledCounts) -> FixedSource | FixedCounts | ScaledCounts:
-            taken = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *jnp.shape(leaf))), part)
-            for name in ("matrix", "template", "energy"):
-                if hasattr(part, name):
-                    taken = eqx.tree_at(attrgetter(name), taken, jnp.asarray(getattr(part, name))[elements])
-            return taken
-
-        def row(array: Array | None) -> Array | None:
-            return None if array is None else jnp.asarray(array)[0][elements][:, None]
-
-        return CubeStack(
-            edges=jnp.broadcast_to(self.edges, (count, *self.edges.shape)),
-            energy=jnp.asarray(self.energy)[elements],
-            counts=row(self.counts),
-            mask=row(self.mask),
-            offset=row(self.offset),
-            counts_off=row(self.counts_off),
-            alpha=row(self.alpha),
-            fixed=tuple(map(chosen, self.fixed)),
-            moving=(),
-            backgrounds=tuple(map(chosen, self.backgrounds)),
-            panels=self.panels,
-        )
-
     def signal(self, values: Array) -> Array:
-        """Predicted signal counts (1, E) for the vector of slot values."""
-        size = self.counts.shape[-1]
-        signal = jnp.zeros(size)
-        for source in self.fixed:
-            signal = signal + source.counts(values, self.edges, self.panels)
-        for source in self.moving:
-            signal = signal + source.counts(values, self.edges, self.panels, size)
-        return signal[None]
+        """Predicted signal counts (E,) for the vector of slot values."""
+        return self._sum(self.sources, values)
 
     def background(self, values: Array) -> Array:
-        """Predicted background counts (1, E); 0 for wstat."""
-        background = jnp.zeros(self.counts.shape[-1])
-        for part in self.backgrounds:
-            background = background + part.counts(values, self.edges, self.panels)
-        return background[None]
+        """Predicted background counts (E,); 0 for wstat."""
+        return self._sum(self.backgrounds, values)
 
     def expectation(self, values: Array) -> Array:
-        """What the statistic compares with the counts, (1, E): signal for wstat, signal + background for cash."""
-        return self.signal(values) + self.background(values)
+        """What the statistic compares with the counts, (E,): signal for wstat, signal + background for cash."""
+        return self._sum((*self.sources, *self.backgrounds), values)
+
+    def _sum(self, groups: tuple[Group, ...], values: Array) -> Array:
+        counts = (group.counts(values, self.edges, self.panels) for group in groups)
+        return sum(counts, start=jnp.zeros_like(self.counts))
+
+    def statistic(self, expectation: Array) -> Array:
+        """-2 ln L per element (E,), zero outside the mask."""
+        if self.counts_off is None or self.alpha is None:
+            return self.mask * (cash(self.counts, expectation) + self.offset)
+        return self.mask * (wstat(self.counts, self.counts_off, self.alpha, expectation) + self.offset)
+
+    def curvature(self, expectation: Array, second: Array) -> Array:
+        """Curvature of the statistic per element (E,) that is never negative: expected for wstat, as observed for cash.
+
+        Expected curvature, 2 / mu, cannot be summed over merged bins; the observed one, 2 n / mu^2, can.
+        """
+        if self.counts_off is None or self.alpha is None:
+            return second
+        return self.mask * wstat_curvature(self.counts, self.counts_off, self.alpha, expectation)
+
+    def lowest(self, values: Array) -> Array:
+        """Lowest flux or factor of what adds up to the expectation; below 0 merging is no longer exact."""
+        groups = (*self.sources, *self.backgrounds)
+        return jnp.stack([group.lowest(values, self.edges, self.panels) for group in groups]).min(initial=jnp.inf)
+
+    def derivatives(self, values: Array) -> Derivatives:
+        """Value, and derivatives by the numbers of the L columns."""
+        mu = self.expectation(values)
+        value, first, second = look(self.statistic, mu)
+        jacobian = jnp.zeros((self.columns.shape[0], mu.shape[0]))
+        bends = jnp.zeros((self.columns.shape[0],) * 2)
+        for group in (*self.sources, *self.backgrounds):
+            if group.free:
+                slopes, bend = group.bend(values, self.edges, self.panels, first)
+                jacobian = jacobian.at[group.columns.ravel()].add(slopes.reshape(-1, mu.shape[0]))
+                bends = bends.at[group.columns[:, :, None], group.columns[:, None, :]].add(bend)
+        return Derivatives(
+            value=jnp.sum(value),
+            gradient=jacobian @ first,
+            hessian=(jacobian * second) @ jacobian.T + bends,
+            fisher=(jacobian * self.curvature(mu, second)) @ jacobian.T,
+        )
+
+
+class CubeStack(eqx.Module):
+    """D cubes of equal structure: every array of `cubes` has a leading axis of length D."""
+
+    cubes: Cube
+
+    counts = property(attrgetter("cubes.counts"), doc="(D, E)")
+    mask = property(attrgetter("cubes.mask"), doc="(D, E)")
+    counts_off = property(attrgetter("cubes.counts_off"), doc="(D, E) or None")
+    alpha = property(attrgetter("cubes.alpha"), doc="(D, E) or None")
+    energy = property(attrgetter("cubes.energy"), doc="(D, E)")
+
+    def signal(self, values: Array) -> Array:
+        """Predicted signal counts (D, E) for the vector of slot values."""
+        return self._each(lambda cube: cube.signal(values))
+
+    def background(self, values: Array) -> Array:
+        """Predicted background counts (D, E); 0 for wstat."""
+        return self._each(lambda cube: cube.background(values))
+
+    def expectation(self, values: Array) -> Array:
+        """What the statistic compares with the counts, (D, E): signal for wstat, signal + background for cash."""
+        return self._each(lambda cube: cube.expectation(values))
 
     def on_counts(self, expectation: Array) -> Array:
-        """Predicted ON counts (1, E): for wstat the profiled background is added to the signal."""
+        """Predicted ON counts (D, E): for wstat the profiled background is added to the signal."""
         if self.alpha is None:
             return expectation
         return expectation + self.alpha * wstat_mu_bkg(self.counts, self.counts_off, self.alpha, expectation)
 
     def statistic(self, expectation: Array) -> Array:
-        """-2 ln L per element (1, E), zero outside the mask."""
-        if self.alpha is None:
-            return self.mask * (cash(self.counts, expectation) + self.offset)
-        return self.mask * (wstat(self.counts, self.counts_off, self.alpha, expectation) + self.offset)
+        """-2 ln L per element (D, E), zero outside the mask."""
+        return jax.vmap(lambda cube, mu: cube.statistic(mu))(self.cubes, expectation)
 
-    def curvature(self, expectation: Array) -> Array:
-        """Second derivative of the statistic per element (1, E): expected for wstat, as observed for cash.
+    def derivatives(self, values: Array, size: int) -> Derivatives:
+        """Value, and derivatives by the slot values of the fit's `size` parameters."""
+        found = self._each(lambda cube: (cube.columns, cube.derivatives(values)))
+        return scatter(*found, size)
 
-        Expected curvature, 2 / mu, cannot be summed over merged bins; the observed one, 2 n / mu^2, can.
-        """
-        if self.alpha is not None:
-            return self.mask * wstat_curvature(self.counts, self.counts_off, self.alpha, expectation)
-        slope = jax.jvp(lambda mu: _slope(self.counts, mu), (expectation,), (jnp.ones_like(expectation),))[1]
-        return self.mask * slope
+    def lowest(self, values: Array) -> Array:
+        """Lowest flux or factor of what adds up to a Cash expectation; of wstat, which merges nothing, infinity."""
+        return jnp.full((), jnp.inf) if self.alpha is not None else self._each(lambda cube: cube.lowest(values)).min()
 
+    @property
+    def moves(self) -> bool:
+        """Whether a fit moves a source."""
+        return any(hasattr(group.part, "elements") for group in self.cubes.sources)
 
-def _slope(counts: Array, mu: Array) -> Array:
-    return jax.jvp(lambda x: cash(counts, x), (mu,), (jnp.ones_like(mu),))[1]
+    def take(self, elements: np.ndarray) -> CubeStack:
+        """Stacks of some elements (K, D, M), with a leading axis K on every array; only where no source moves."""
+        count, depth = elements.shape[:2]
+        cubes, each = self.cubes, np.arange(depth)[:, None]
+
+        def repeated(tree: Any) -> Any:
+            return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *jnp.shape(leaf))), tree)
+
+        def of_parts(array: Array) -> np.ndarray:
+            return np.moveaxis(np.moveaxis(np.asarray(array), 1, 2)[each, elements], 3, 2)
+
+        def chosen(group: Group) -> Group:
+            taken = repeated(group)
+            for name in ("matrix", "template", "energy"):
+                if hasattr(group.part, name):
+                    taken = eqx.tree_at(attrgetter(f"part.{name}"), taken, of_parts(getattr(group.part, name)))
+            return taken
+
+        plain = ("energy", "counts", "mask", "offset", "counts_off", "alpha")
+        arrays = {name: getattr(cubes, name) for name in plain}
+        rows = {name: None if array is None else np.asarray(array)[each, elements] for name, array in arrays.items()}
+        groups = {name: tuple(map(chosen, getattr(cubes, name))) for name in ("sources", "backgrounds")}
+        others = {name: repeated(getattr(cubes, name)) for name in ("edges", "columns")}
+        return CubeStack(Cube(**rows, **groups, **others, panels=cubes.panels))
+
+    def _each(self, function: Callable[[Cube], Any]) -> Any:
+        """What a function of a cube gives for each of them, along a leading axis."""
+        depth, size = np.shape(self.cubes.counts)
+        if depth == 1:
+            alone = function(jax.tree.map(lambda leaf: leaf[0], self.cubes))
+            return jax.tree.map(lambda leaf: leaf[None], alone)
+        batch = max(1, _AT_ONCE // (size * max(1, self.cubes.columns.shape[-1])))
+        if batch >= depth:
+            return jax.vmap(function)(self.cubes)
+        return jax.lax.map(function, self.cubes, batch_size=batch)

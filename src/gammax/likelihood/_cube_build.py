@@ -1,237 +1,294 @@
-"""Cubes and models to `CubeStack`: which bins are elements, and what each source does to them."""
+"""Cubes, regions and models to `CubeStack`: what each source and background does to the elements, like with like."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import dataclasses
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
+import equinox as eqx
+import jax
 import numpy as np
 
 from gammax.errors import ModelError
-from gammax.folding import total_flux
 from gammax.folding._background import check_backgrounds
 from gammax.folding._footprint import Footprint, make_footprint
 from gammax.folding._mixture import Mixture
-from gammax.folding._view import View, make_view, round_up
-from gammax.likelihood._cube import CubeStack, Elements, MovingGrid, MovingMixture
-from gammax.likelihood._parts import FixedCounts, FixedSource, ScaledCounts, scaled_counts
+from gammax.folding._psf_table import comes_after
+from gammax.folding._region_view import RegionView, view_of
+from gammax.folding._view import View, round_up
+from gammax.likelihood._cube import Cube, CubeStack
+from gammax.likelihood._layout import RegionLayout, make_layout, pad_to
+from gammax.likelihood._moving import MovingGrid, MovingMixture
+from gammax.likelihood._parts import (
+    FixedCounts,
+    FixedSource,
+    Group,
+    ScaledCounts,
+    make_group,
+    stacked,
+    unit_factor,
+    unit_flux,
+)
 from gammax.likelihood._plan import Plan
+from gammax.maps import WcsGeom
 from gammax.models import GaussianSpatialModel, TemplateNPredModel, n_panels
-from gammax.stats import wstat
 
 if TYPE_CHECKING:
-    from gammax.datasets import MapDataset
+    from gammax.datasets import MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
 
-# expected counts below which a bin with counts stands for itself, whatever reaches it
-_SMALLEST_BACKGROUND = 1e-8
+    Dataset = MapDataset | MapDatasetOnOff | SpectrumDataset | SpectrumDatasetOnOff
 
 
-class _Layout:
-    """Elements of a cube: single bins and padding, then R merged bins without counts, then R merged bins that no source
-    reaches.
+class _Member(NamedTuple):
+    """A model in a cube.
 
-    Padding makes the shapes of a fit whose cutouts have moved by a pixel those of the fit before.
+    Attributes
+    ----------
+    view : how the cube sees it; None: a background or a template of counts.
+    slots : of its own numbers. free : places of those that a fit moves.
     """
 
-    def __init__(self, dataset: MapDataset, near: np.ndarray, dense: bool):
-        arrays = dataset.arrays
-        self.n_energy, mask = len(arrays.counts), arrays.mask
-        near = np.broadcast_to(near, mask.shape) & mask
-        lost = mask & ~near
-        if arrays.background is not None:
-            alone = lost & (arrays.counts > 0) & (arrays.background < _SMALLEST_BACKGROUND)
-            near, lost = near | alone, lost & ~alone
-        single = near if dense or arrays.counts_off is not None else near & (arrays.counts > 0)
-        self.single, self.far, self.empty = single, lost, near & ~single
-        self.energy, self.y, self.x = np.nonzero(single)
-        self.n_single = round_up(len(self.energy))
-        self.padding = self.n_single - len(self.energy)
-        self.size = self.n_single + 2 * self.n_energy
-        self.energy_of = self.elements_of(self.energy, np.tile(np.arange(self.n_energy), 2))
-        self.rest = self.n_single + np.arange(self.n_energy)
-
-    def gather(self, cube: np.ndarray) -> np.ndarray:
-        """Elements (E,) of a map (R, ny, nx), merged bins added up."""
-        merged = [np.where(part, cube, 0.0).sum(axis=(1, 2)) for part in (self.empty, self.far)]
-        return self.elements_of(cube[self.single], np.concatenate(merged))
-
-    def elements_of(self, single: np.ndarray, merged: np.ndarray, padding: float = 0) -> np.ndarray:
-        """Elements (E,) from values of single bins and of merged bins (2 R,)."""
-        return np.concatenate([np.pad(single, (0, self.padding), constant_values=padding), merged])
-
-    def matrix(self, footprint: Footprint) -> np.ndarray:
-        """Elements (E, T) of a source: counts of a unit flux [cm-2 s-1] in every true-energy bin."""
-        rows, columns, basis, response = footprint
-        matrix = np.zeros((self.size, len(basis)))
-        places = np.flatnonzero(self._inside(footprint))
-        matrix[places] = (
-            response[self.energy[places]] * basis[:, self.y[places] - rows.start, self.x[places] - columns.start].T
-        )
-        empty = self.empty[:, rows, columns].reshape(self.n_energy, -1).astype(float)
-        matrix[self.rest] = response * (empty @ basis.reshape(len(basis), -1).T)
-        return matrix
-
-    def elements(self, view: View, mask: np.ndarray) -> Elements:
-        """Where the bins of a cutout are."""
-        places = np.flatnonzero(self._inside(view))
-        cut = (mask & ~self.far)[:, view.rows, view.columns].reshape(self.n_energy, -1)
-        mask_of, masks = _distinct(cut)
-        shape = (view.rows.stop - view.rows.start, view.columns.stop - view.columns.start)
-        padding = (0, round_up(len(places)) - len(places))
-        return Elements(
-            x=np.pad(self.x[places] - view.columns.start, padding),
-            y=np.pad(self.y[places] - view.rows.start, padding),
-            energy=np.pad(self.energy[places], padding, constant_values=self.n_energy),
-            place=np.pad(places, padding, constant_values=self.size),
-            masks=None if masks.all() else masks.reshape(-1, *shape).astype(float),
-            mask_of=mask_of,
-            rest=self.rest,
-        )
-
-    def _inside(self, view: View | Footprint) -> np.ndarray:
-        rows, columns = view.rows, view.columns
-        inside_y = (self.y >= rows.start) & (self.y < rows.stop)
-        return inside_y & (self.x >= columns.start) & (self.x < columns.stop)
+    plan: Plan
+    view: View | RegionView | Footprint | None
+    slots: tuple[int, ...]
+    free: tuple[int, ...]
 
 
-def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the distinct rows each row is, and the distinct rows."""
-    numbers: dict[bytes, int] = {}
-    which = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in rows])
-    return which, rows[[int(np.argmax(which == k)) for k in range(len(numbers))]]
+class _Sizes(NamedTuple):
+    """Sizes of a moving mixture that padding brings to those of its like.
+
+    Attributes
+    ----------
+    shape : of the cutout. n_places : single bins in it. n_masks : distinct masks; 0: none is needed.
+    """
+
+    shape: tuple[int, int]
+    n_places: int
+    n_masks: int
 
 
-def make_cube(dataset: MapDataset, plans: Sequence[Plan], order: str, dense: bool) -> CubeStack:
-    """Cube under the models that apply to it.
+class Draft:
+    """A cube, or a region into which sources are folded, under the models that apply to it, before it is known what it
+    will be stacked with.
 
     Parameters
     ----------
     plans : sky models, background models and templates of counts that apply to the dataset.
     order : as `make_view`.
     dense : keep every bin that a source reaches for itself: needed where mu may be negative, and for other counts.
+    columns : number of the fit's parameter in every free slot.
 
     Raises
     ------
-    ModelError, SchemaError, GeometryError : as `make_view` and `check_backgrounds`.
+    ModelError, SchemaError, GeometryError : as `view_of` and `check_backgrounds`.
     """
-    arrays = dataset.arrays
-    # without exposure there is no source, and nothing that true energies are needed for
-    edges = arrays.energy if arrays.energy_true is None else arrays.energy_true
-    others = [plan for plan in plans if not plan.is_source]
-    check_backgrounds(dataset, [plan.model for plan in others])
-    makers = {True: make_view, False: make_footprint}
-    seen = [(plan, makers[plan.spatial_moves](dataset, plan.model, order)) for plan in plans if plan.is_source]
-    seen = [(plan, view) for plan, view in seen if view is not None]
-    near = _near(arrays.counts.shape[1:], [view for _, view in seen], others)
-    layout = _Layout(dataset, near, dense)
-    panels = n_panels(edges)
-    fixed, moving = [], []
-    for plan, view in seen:
-        if plan.spatial_moves:
-            moving.append(_moving(plan, view, layout.elements(view, arrays.mask)))
+
+    def __init__(self, dataset: Dataset, plans: Sequence[Plan], order: str, dense: bool, columns: dict[int, int]):
+        self.dataset, self.fit_columns = dataset, columns
+        # without exposure there is no source, and nothing that true energies are needed for
+        edges = dataset.arrays.energy_true
+        self.edges = dataset.energy_axis.edges_value("TeV") if edges is None else edges
+        self.centers = dataset.energy_axis.center_value("TeV")
+        self.panels = n_panels(self.edges)
+        others = [plan for plan in plans if not plan.is_source]
+        check_backgrounds(dataset, [plan.model for plan in others])
+        seen = [(plan, _see(dataset, plan, order)) for plan in plans if plan.is_source]
+        seen = [(plan, view) for plan, view in seen if view is not None]
+        if isinstance(dataset.geom, WcsGeom):
+            near = _near(dataset.geom.data_shape[1:], [view for _, view in seen], others)
+            self.layout = make_layout(dataset, near, dense)
         else:
-            fixed.append(_fixed(plan, view, layout, edges, panels))
-    return CubeStack(
-        edges=edges,
-        energy=layout.energy_of,
-        fixed=tuple(fixed) + tuple(_counts_template(dataset, plan, layout) for plan in others if _is_template(plan)),
-        moving=tuple(moving),
-        backgrounds=_backgrounds(dataset, [plan for plan in others if not _is_template(plan)], layout),
-        panels=panels,
-        **_data(dataset, layout),
-    )
+            self.layout = RegionLayout(dataset)
+        self.n_single = round_up(len(self.layout.energy))
+        templates = [(plan, None) for plan in others if isinstance(plan.model, TemplateNPredModel)]
+        self.sources = _by_kind([self._member(*pair) for pair in (*seen, *templates)])
+        self.backgrounds = _by_kind(
+            self._background([p for p in others if not isinstance(p.model, TemplateNPredModel)])
+        )
+        members = [m for group in (*self.sources.values(), *self.backgrounds.values()) for m in group]
+        moving = {m.slots[place] for m in members for place in m.free}
+        self.columns = {slot: place for place, slot in enumerate(sorted(moving))}
 
+    @property
+    def key(self) -> Hashable:
+        """Cubes of equal key go into one stack."""
+        groups = (self.sources, self.backgrounds)
+        counted = [tuple((kind, len(found)) for kind, found in group.items()) for group in groups]
+        kind = type(self.layout), self.dataset.arrays.counts_off is None
+        shape = (*kind, self.layout.n_energy, len(self.edges), self.n_single.bit_length())
+        return (shape, self.panels, len(self.columns), *counted)
 
-def _is_template(plan: Plan) -> bool:
-    return isinstance(plan.model, TemplateNPredModel)
+    def _member(self, plan: Plan, view: View | Footprint | None) -> _Member:
+        moves = isinstance(view, View | RegionView)
+        if plan.shape is not None and not moves:
+            slots = () if plan.shape.slot is None else (plan.shape.slot,)
+        else:
+            slots = plan.spectrum.slots + (plan.spatial.slots if moves else ())
+        return _Member(plan, view, slots, tuple(i for i, slot in enumerate(slots) if slot in self.fit_columns))
 
-
-def _near(shape: tuple[int, ...], views: Sequence[View | Footprint], others: Sequence[Plan]) -> np.ndarray:
-    """Pixels that a source may reach, (ny, nx)."""
-    if any(_is_template(plan) for plan in others):
-        return np.ones(shape, bool)
-    near = np.zeros(shape, bool)
-    for view in views:
-        near[view.rows, view.columns] = True
-    return near
-
-
-def _moving(plan: Plan, view: View, elements: Elements) -> MovingMixture | MovingGrid:
-    if isinstance(view.basis, Mixture):
-        sized = isinstance(plan.model.spatial_model, GaussianSpatialModel)
-        return MovingMixture(view.basis, elements, view.response, plan.spatial, plan.spectrum, sized)
-    return MovingGrid(view.basis, elements, view.response, plan.spatial, plan.spectrum)
-
-
-def _fixed(
-    plan: Plan, footprint: Footprint, layout: _Layout, edges: np.ndarray, panels: int
-) -> FixedSource | FixedCounts:
-    matrix = layout.matrix(footprint)
-    if plan.shape is None:
-        return FixedSource(matrix, plan.spectrum)
-    flux = np.asarray(total_flux([plan.spectrum.build(plan.shape.values)], edges, panels))
-    return FixedCounts(matrix @ flux, plan.shape.slot)
-
-
-def _counts_template(dataset: MapDataset, plan: Plan, layout: _Layout) -> FixedCounts | ScaledCounts:
-    template = layout.gather(
-        np.where(dataset.arrays.mask, plan.model.map.values() * _spatial_factor(plan, dataset), 0.0)
-    )
-    return scaled_counts(template, layout.energy_of, dataset.energy_axis.center_value("TeV"), plan)
-
-
-def _backgrounds(dataset: MapDataset, plans: Sequence[Plan], layout: _Layout) -> tuple[FixedCounts | ScaledCounts, ...]:
-    background = dataset.arrays.background
-    if background is None:
+    def _background(self, plans: list[Plan]) -> list[_Member]:
+        if self.dataset.arrays.background is not None:
+            return [self._member(plan, None) for plan in plans[:1]] or [_Member(None, None, (), ())]
         if plans:
             raise ModelError(
                 "GX-FIT-012",
                 "a background model needs a known background (cash)",
                 model=plans[0].model.name,
-                dataset=dataset.name,
+                dataset=self.dataset.name,
             )
-        return ()
-    plan = plans[0] if plans else None
-    template = layout.gather(background if plan is None else background * _spatial_factor(plan, dataset))
-    return (scaled_counts(template, layout.energy_of, dataset.energy_axis.center_value("TeV"), plan),)
+        return []
 
+    # -- parts ------------------------------------------------------------------------------------------------------
 
-def _spatial_factor(plan: Plan, dataset: MapDataset) -> np.ndarray | float:
-    """Factor of the spatial part of a model of counts.
+    def sizes(self, kind: Hashable) -> _Sizes:
+        """Sizes that moving mixtures of a kind need."""
+        found = [(m.view, *self.layout.masks(m.view)) for m in self.sources[kind]]
+        shapes = [view.basis.shape for view, *_ in found]
+        shape = (max(ny for ny, _ in shapes), max(nx for _, nx in shapes))
+        masked = any(not masks.all() for *_, masks in found) or any(other != shape for other in shapes)
+        places = max(len(self.layout.places(view)) for view, *_ in found)
+        return _Sizes(shape, round_up(places), max(len(masks) for *_, masks in found) if masked else 0)
 
-    Raises
-    ------
-    ModelError : it has free parameters.
-    """
-    if plan.model.spatial_model is None:
-        return 1.0
-    if plan.spatial_moves:
-        raise ModelError(
-            "GX-FIT-013", "the spatial factor of a background cannot be fitted", model=plan.model.name, do="freeze it"
+    def cube(self, n_single: int, sizes: dict[Hashable, _Sizes]) -> Cube:
+        """Cube with so many single elements, and moving mixtures of some sizes."""
+        layout = self.layout
+        data = layout.data(n_single)
+        return Cube(
+            edges=self.edges,
+            energy=layout.energy_of(n_single),
+            sources=tuple(
+                self._group([self._source(m, n_single, sizes.get(kind)) for m in members], members)
+                for kind, members in self.sources.items()
+            ),
+            backgrounds=tuple(
+                self._group([self._background_part(m, n_single) for m in members], members)
+                for members in self.backgrounds.values()
+            ),
+            columns=np.array([self.fit_columns[slot] for slot in self.columns], dtype=int),
+            panels=self.panels,
+            **data,
         )
-    return np.nan_to_num(plan.model.spatial_model.evaluate_geom(dataset.geom.to_image()).value)
+
+    def _group(self, parts: list[eqx.Module], members: list[_Member]) -> Group:
+        return make_group(parts, [m.slots for m in members], members[0].free, self.columns)
+
+    def _source(self, member: _Member, n_single: int, sizes: _Sizes | None) -> eqx.Module:
+        plan, view = member.plan, member.view
+        if view is None:
+            counts = np.where(self.dataset.arrays.mask, plan.model.map.values(), 0.0)
+            return self._scaled(member, self.layout.gather(counts * self._factor(plan), n_single), n_single)
+        if isinstance(view, Footprint):
+            matrix = self.layout.matrix(view, n_single)
+            if plan.shape is None:
+                return FixedSource(matrix, plan.spectrum.renumbered())
+            return FixedCounts(matrix @ unit_flux(plan, self.edges, self.panels), 0 if member.slots else None)
+        recipes = plan.spectrum.renumbered(), plan.spatial.renumbered(len(plan.spectrum.slots))
+        if isinstance(view.basis, Mixture):
+            masks = (sizes.n_masks, *sizes.shape) if sizes.n_masks else None
+            elements = self.layout.elements(view, n_single, sizes.n_places, masks)
+            sized = isinstance(plan.model.spatial_model, GaussianSpatialModel)
+            return MovingMixture(elements, view.response, *recipes, _padded(view.basis, sizes.shape), sized)
+        masks = self.layout.masks(view)[1]
+        n_places = round_up(len(self.layout.places(view)))
+        elements = self.layout.elements(view, n_single, n_places, None if masks.all() else masks.shape)
+        return MovingGrid(elements, view.response, *recipes, view.basis)
+
+    def _background_part(self, member: _Member, n_single: int) -> FixedCounts | ScaledCounts:
+        plan = member.plan
+        if plan is None or plan.model.spatial_model is None:
+            return self._scaled(member, self.layout.background(n_single), n_single)
+        counts = self.dataset.arrays.background * self._factor(plan)
+        return self._scaled(member, self.layout.gather(counts, n_single), n_single)
+
+    def _scaled(self, member: _Member, template: np.ndarray, n_single: int) -> FixedCounts | ScaledCounts:
+        """Counts of the elements (E,) under the norm model of a plan."""
+        plan = member.plan
+        if plan is None:
+            return FixedCounts(template, None)
+        energy = self.layout.energy_of(n_single)
+        if plan.shape is None:
+            return ScaledCounts(template, energy, self.centers, plan.spectrum.renumbered())
+        return FixedCounts(template * unit_factor(plan, self.centers)[energy], 0 if member.slots else None)
+
+    def _factor(self, plan: Plan) -> np.ndarray | float:
+        """Factor of the spatial part of a model of counts.
+
+        Raises
+        ------
+        ModelError : it has free parameters.
+        """
+        spatial = plan.model.spatial_model
+        if spatial is None:
+            return 1.0
+        if plan.spatial_moves:
+            raise ModelError(
+                "GX-FIT-013",
+                "the spatial factor of a background cannot be fitted",
+                model=plan.model.name,
+                do="freeze it",
+            )
+        return np.nan_to_num(spatial.evaluate_geom(self.dataset.geom.to_image()).value)
 
 
-def _data(dataset: MapDataset, layout: _Layout) -> dict[str, np.ndarray | None]:
-    """Counts, masks and constants of the elements, (1, E)."""
-    arrays, n = dataset.arrays, layout.n_energy
-    parts = (layout.empty, layout.far)
-    members = layout.elements_of(np.ones(len(layout.energy)), np.concatenate([p.any(axis=(1, 2)) for p in parts]))
-    counts, offset, off, alpha = layout.gather(arrays.counts), np.zeros(layout.size), None, None
-    if arrays.counts_off is None or arrays.alpha is None:
-        offset[-n:] = _merging_constant(arrays.counts, arrays.background, layout.far)
-    else:
-        far_stat = np.asarray(wstat(arrays.counts, arrays.counts_off, arrays.alpha, np.zeros_like(arrays.counts)))
-        offset[-n:] = np.where(layout.far, far_stat, 0.0).sum(axis=(1, 2))
-        counts[-n:] = 0.0
-        off = layout.elements_of(arrays.counts_off[layout.single], np.zeros(2 * n))[None]
-        alpha = layout.elements_of(arrays.alpha[layout.single], np.ones(2 * n), padding=1.0)[None]
-    return {"counts": counts[None], "mask": members[None], "offset": offset[None], "counts_off": off, "alpha": alpha}
+def stack_cubes(drafts: Sequence[Draft]) -> CubeStack:
+    """Stack of cubes of equal key."""
+    n_single = max(draft.n_single for draft in drafts)
+    sizes = {kind: _largest([d.sizes(kind) for d in drafts]) for kind in drafts[0].sources if kind[0] == "mixture"}
+    cubes = [draft.cube(n_single, sizes) for draft in drafts]
+    return CubeStack(jax.tree.map(stacked, *cubes))
 
 
-def _merging_constant(counts: np.ndarray, background: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Cash statistic of some bins less that of their sum, per energy (R,): 2 (N ln B - sum n ln b)."""
-    counted = part & (counts > 0)
-    logs = np.where(counted, counts * np.log(np.where(counted, background, 1.0)), 0.0).sum(axis=(1, 2))
-    n, b = (np.where(part, cube, 0.0).sum(axis=(1, 2)) for cube in (counts, background))
-    return 2.0 * (n * np.log(np.where(n > 0, b, 1.0)) - logs)
+def _largest(sizes: Sequence[_Sizes]) -> _Sizes:
+    shape = (max(size.shape[0] for size in sizes), max(size.shape[1] for size in sizes))
+    masked = any(size.n_masks for size in sizes) or any(size.shape != shape for size in sizes)
+    n_masks = max(1, *(size.n_masks for size in sizes)) if masked else 0
+    return _Sizes(shape, max(size.n_places for size in sizes), n_masks)
+
+
+def _by_kind(members: Sequence[_Member]) -> dict[Hashable, list[_Member]]:
+    """Members that can be stacked, by what they have in common."""
+    groups: dict[Hashable, list[_Member]] = {}
+    for number, member in enumerate(members):
+        groups.setdefault(_kind(member, number), []).append(member)
+    return groups
+
+
+def _kind(member: _Member, number: int) -> Hashable:
+    plan, view, free = member.plan, member.view, member.free
+    if not isinstance(view, View | RegionView):
+        if plan is None or plan.shape is not None:
+            return "counts", len(member.slots), free
+        return "scaled" if view is None else "source", plan.spectrum.renumbered(), free
+    recipes = plan.spectrum.renumbered(), plan.spatial.renumbered(len(plan.spectrum.slots))
+    basis = view.basis
+    if isinstance(basis, Mixture):
+        shapes = (np.shape(basis.weights), None if basis.area is None else np.shape(basis.area))
+        return "mixture", *recipes, free, basis.reco, basis.exposure is None, *shapes
+    leaves, structure = jax.tree.flatten(basis)
+    return "grid", *recipes, free, structure, tuple(map(np.shape, leaves)), number
+
+
+def _see(dataset: Dataset, plan: Plan, order: str) -> View | RegionView | Footprint | None:
+    """How a source is seen: what is through a PSF in reconstructed energy has no matrix, moving or not."""
+    make = view_of if plan.spatial_moves or comes_after(dataset, plan.model) else make_footprint
+    return make(dataset, plan.model, order)
+
+
+def _padded(mixture: Mixture, shape: tuple[int, int]) -> Mixture:
+    """Mixture in a cutout that is larger at its far ends."""
+    if mixture.shape == shape:
+        return mixture
+    exposure = mixture.exposure
+    padded = None if exposure is None else pad_to(exposure, (len(exposure), *shape))
+    return dataclasses.replace(mixture, shape=shape, exposure=padded)
+
+
+def _near(shape: tuple[int, ...], views: Sequence[View | Footprint], others: Sequence[Plan]) -> np.ndarray:
+    """Pixels that a source may reach, (ny, nx)."""
+    if any(isinstance(plan.model, TemplateNPredModel) for plan in others):
+        return np.ones(shape, bool)
+    near = np.zeros(shape, bool)
+    for view in views:
+        near[view.rows, view.columns] = True
+    return near

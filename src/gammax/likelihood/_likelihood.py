@@ -14,19 +14,22 @@ from astropy.table import Table
 from jax import Array
 
 from gammax._config import require_x64
+from gammax.datasets import MapDataset, MapDatasetOnOff
 from gammax.errors import FitError, ModelError, did_you_mean
 from gammax.folding._spectrum import reaches
 from gammax.folding._view import ORDERS
 from gammax.likelihood._cube import CubeStack
-from gammax.likelihood._cube_build import make_cube
+from gammax.likelihood._cube_build import Draft, stack_cubes
+from gammax.likelihood._curves import Derivatives
 from gammax.likelihood._plan import make_plans
-from gammax.likelihood._problem import Derivatives, Problem
+from gammax.likelihood._problem import Problem
 from gammax.likelihood._stack import SpectrumStack, make_stack, stack_key
 from gammax.likelihood._table import Slots, factor_scale
+from gammax.maps import WcsGeom
 from gammax.models import Models, SkyModel
 
 if TYPE_CHECKING:
-    from gammax.datasets import Datasets, MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
+    from gammax.datasets import Datasets, SpectrumDataset, SpectrumDatasetOnOff
 
     Dataset = SpectrumDataset | SpectrumDatasetOnOff | MapDataset | MapDatasetOnOff
 
@@ -181,23 +184,34 @@ def _make_stacks(
 ) -> tuple[tuple[SpectrumStack | CubeStack, ...], tuple[tuple[str, int, int], ...]]:
     """Stacks, and for each dataset its name, stack and place in it."""
     plans, seen = make_plans(models, slots), _seen(datasets, models)
+    columns = {slot: number for number, slot in enumerate(slots.free)}
     groups: dict = {}
     for dataset in datasets:
-        # every cube is a stack of its own: no two have their sources in the same pixels
-        key = dataset.name if is_cube(dataset) else stack_key(dataset, seen[dataset.name])
-        groups.setdefault(key, []).append(dataset)
-    places = {d.name: (stack, place) for stack, group in enumerate(groups.values()) for place, d in enumerate(group)}
-    stacks = []
-    for group in groups.values():
-        applying = [plans[i] for i in seen[group[0].name]]
-        cube = is_cube(group[0])
-        stacks.append(make_cube(group[0], applying, order, dense) if cube else make_stack(group, applying))
+        if is_folded(dataset):
+            member = Draft(dataset, [plans[i] for i in seen[dataset.name]], order, dense, columns)
+            key = member.key
+        else:
+            member, key = dataset, stack_key(dataset, seen[dataset.name])
+        groups.setdefault(key, []).append((dataset.name, member))
+    places, stacks = {}, []
+    for number, group in enumerate(groups.values()):
+        places |= {name: (number, place) for place, (name, _) in enumerate(group)}
+        members = [member for _, member in group]
+        if isinstance(members[0], Draft):
+            stacks.append(stack_cubes(members))
+        else:
+            stacks.append(make_stack(members, [plans[i] for i in seen[members[0].name]], columns))
     return tuple(stacks), tuple((dataset.name, *places[dataset.name]) for dataset in datasets)
 
 
 def is_cube(dataset: Dataset) -> bool:
-    """Whether a dataset is a cube, which has a PSF or room for one."""
-    return hasattr(dataset, "psf")
+    """Whether a dataset is a cube."""
+    return isinstance(dataset.geom, WcsGeom)
+
+
+def is_folded(dataset: Dataset) -> bool:
+    """Whether sources are folded into the pixels of a dataset, or into its region: a map, or a spectrum with a PSF."""
+    return dataset.psf is not None or isinstance(dataset, MapDataset | MapDatasetOnOff)
 
 
 def _seen(datasets: tuple[Dataset, ...], models: Models) -> dict[str, tuple[int, ...]]:
@@ -223,5 +237,5 @@ def _seen(datasets: tuple[Dataset, ...], models: Models) -> dict[str, tuple[int,
 
 
 def _applies(model: Any, dataset: Dataset) -> bool:
-    is_spectrum_source = isinstance(model, SkyModel) and not is_cube(dataset)
+    is_spectrum_source = isinstance(model, SkyModel) and not is_folded(dataset)
     return model.applies_to(dataset.name) and (not is_spectrum_source or reaches(model, dataset))

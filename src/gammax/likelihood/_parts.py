@@ -1,8 +1,12 @@
-"""Predicted counts whose shape stands still, and what still moves in them."""
+"""What adds up to the predicted counts of a dataset: each part is a pure function of its own numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -17,20 +21,28 @@ class FixedSource(eqx.Module):
     matrix: Array
     spectrum: Recipe = eqx.field(static=True)
 
-    def counts(self, values: Array, edges: Array, panels: int) -> Array:
+    def counts(self, numbers: Array, edges: Array, panels: int) -> Array:
         """Predicted counts of the elements, (E,)."""
-        return self.matrix @ total_flux([self.spectrum.build(values)], edges, panels)
+        return self.matrix @ total_flux([self.spectrum.build(numbers)], edges, panels)
+
+    def lowest(self, numbers: Array, edges: Array, panels: int) -> Array:
+        """Lowest flux in a true-energy bin."""
+        return total_flux([self.spectrum.build(numbers)], edges, panels).min()
 
 
 class FixedCounts(eqx.Module):
-    """Predicted counts of frozen shape, (..., E), times one parameter (None: none)."""
+    """Predicted counts of frozen shape, (..., E), times one of the numbers (None: none)."""
 
     template: Array
     slot: int | None = eqx.field(static=True)
 
-    def counts(self, values: Array, edges: Array, panels: int) -> Array:
+    def counts(self, numbers: Array, edges: Array, panels: int) -> Array:
         """Predicted counts, shape of the template."""
-        return self.template if self.slot is None else self.template * values[self.slot]
+        return self.template if self.slot is None else self.template * numbers[self.slot]
+
+    def lowest(self, numbers: Array, edges: Array, panels: int) -> Array:
+        """Lowest predicted count."""
+        return self.counts(numbers, edges, panels).min()
 
 
 class ScaledCounts(eqx.Module):
@@ -48,18 +60,107 @@ class ScaledCounts(eqx.Module):
     centers: Array
     norm: Recipe = eqx.field(static=True)
 
-    def counts(self, values: Array, edges: Array, panels: int) -> Array:
+    def counts(self, numbers: Array, edges: Array, panels: int) -> Array:
         """Predicted counts, shape of the template."""
-        return self.template * self.norm.build(values).dnde(self.centers)[self.energy]
+        return self.template * self.norm.build(numbers).dnde(self.centers)[self.energy]
+
+    def lowest(self, numbers: Array, edges: Array, panels: int) -> Array:
+        """Lowest factor of a reconstructed bin."""
+        return self.norm.build(numbers).dnde(self.centers).min()
 
 
-def scaled_counts(
-    template: np.ndarray, energy: np.ndarray, centers: np.ndarray, plan: Plan | None
-) -> FixedCounts | ScaledCounts:
-    """Counts (..., E) times the norm model of a plan, where there is one; arguments as the fields of `ScaledCounts`."""
-    if plan is None:
-        return FixedCounts(template, None)
-    if plan.shape is None:
-        return ScaledCounts(template, energy, centers, plan.spectrum)
-    factor = np.asarray(plan.spectrum.build(plan.shape.values).dnde(centers))
-    return FixedCounts(template * factor[energy], plan.shape.slot)
+def unit_flux(plan: Plan, edges: np.ndarray, panels: int) -> np.ndarray:
+    """Flux (T,) of a spectrum of frozen shape, its norm being 1."""
+    recipe = plan.spectrum
+    return np.asarray(_flux(plan.shape.values[list(recipe.slots)], edges, recipe.renumbered(), panels))
+
+
+def unit_factor(plan: Plan, centers: np.ndarray) -> np.ndarray:
+    """Factors (R,) of a norm model of frozen shape, its norm being 1."""
+    recipe = plan.spectrum
+    return np.asarray(_factor(plan.shape.values[list(recipe.slots)], centers, recipe.renumbered()))
+
+
+# compiled whole: operation by operation each would be compiled for itself
+_flux = jax.jit(
+    lambda numbers, edges, recipe, panels: total_flux([recipe.build(numbers)], edges, panels),
+    static_argnames=("recipe", "panels"),
+)
+_factor = jax.jit(lambda numbers, centers, recipe: recipe.build(numbers).dnde(centers), static_argnames="recipe")
+
+
+def bend_along(function: Callable[[Array], Array], x: Array, slope: Array) -> tuple[Array, Array]:
+    """Jacobian (f, E) of a function of x (f,), and the Hessian (f, f) of its product with a slope (E,).
+
+    One Hessian of a linear form, whose forward pass gives the Jacobian.
+    """
+
+    def contracted(x: Array) -> tuple[Array, Array]:
+        there, pull = jax.vjp(function, x)
+        return pull(slope)[0], there
+
+    def push(tangent: Array) -> tuple[Array, Array]:
+        return jax.jvp(contracted, (x,), (tangent,))[1]
+
+    bend, jacobian = jax.vmap(push)(jnp.eye(x.shape[0]))
+    return jacobian, bend
+
+
+class Group(eqx.Module):
+    """S parts of one kind: every array of `part` has a leading axis of length S, so that fifty sources are one program.
+
+    Each part has n numbers of its own, of which a fit moves f.
+
+    Attributes
+    ----------
+    slots : where a part's numbers are among all slot values, (S, n).
+    columns : which of the moving numbers of its dataset those are that move, (S, f).
+    free : their places among a part's numbers.
+    """
+
+    part: eqx.Module
+    slots: Array
+    columns: Array
+    free: tuple[int, ...] = eqx.field(static=True)
+
+    def counts(self, values: Array, edges: Array, panels: int) -> Array:
+        """Predicted counts of the elements, all parts together, (E,)."""
+        return jax.vmap(lambda part, slots: part.counts(values[slots], edges, panels))(self.part, self.slots).sum(0)
+
+    def lowest(self, values: Array, edges: Array, panels: int) -> Array:
+        """Lowest flux, count or factor of all parts: negative where a bin might expect less than nothing."""
+        return jax.vmap(lambda part, slots: part.lowest(values[slots], edges, panels))(self.part, self.slots).min()
+
+    def bend(self, values: Array, edges: Array, panels: int, slope: Array) -> tuple[Array, Array]:
+        """Jacobians (S, f, E), and Hessians (S, f, f) of their products with a slope (E,), each part's for itself."""
+        free = np.array(self.free, dtype=int)
+
+        def one(part: eqx.Module, slots: Array) -> tuple[Array, Array]:
+            numbers = values[slots]
+            return bend_along(lambda x: part.counts(numbers.at[free].set(x), edges, panels), numbers[free], slope)
+
+        return jax.vmap(one)(self.part, self.slots)
+
+
+def stacked(*arrays: np.ndarray) -> np.ndarray:
+    """Arrays of equal shape along a new leading axis; one alone is not copied."""
+    return np.asarray(arrays[0])[np.newaxis] if len(arrays) == 1 else np.stack(arrays)
+
+
+def make_group(
+    parts: Sequence[eqx.Module], slots: Sequence[Sequence[int]], free: tuple[int, ...], columns: dict[int, int]
+) -> Group:
+    """Group of parts of equal structure and shapes.
+
+    Parameters
+    ----------
+    slots : of each part's numbers. free : places of those that move. columns : of the moving slots.
+    """
+    places = np.array(slots, dtype=int).reshape(len(parts), -1)
+    moving = [[columns[slot] for slot in row[list(free)]] for row in places]
+    return Group(
+        part=jax.tree.map(stacked, *parts),
+        slots=places,
+        columns=np.array(moving, dtype=int).reshape(len(parts), len(free)),
+        free=free,
+    )

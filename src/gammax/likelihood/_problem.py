@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.flatten_util import ravel_pytree
 
+from gammax.likelihood._cube import CubeStack
+from gammax.likelihood._curves import Derivatives
 from gammax.likelihood._stack import SpectrumStack
 from gammax.likelihood._table import fill
 
@@ -19,17 +19,8 @@ from gammax.likelihood._table import fill
 _NO_COUNT = 1e-6
 
 
-class Derivatives(NamedTuple):
-    """The statistic at a point, with what a Newton step needs; all in factor space."""
-
-    value: Array
-    gradient: Array
-    hessian: Array
-    fisher: Array
-
-
 class Problem(eqx.Module):
-    """Statistic S(theta) = -2 ln L of stacked spectra; theta are factors, value = factor * scale.
+    """Statistic S(theta) = -2 ln L of stacked datasets; theta are factors, value = factor * scale.
 
     Attributes
     ----------
@@ -39,7 +30,7 @@ class Problem(eqx.Module):
     free : the free slots.
     """
 
-    stacks: tuple[SpectrumStack, ...]
+    stacks: tuple[SpectrumStack | CubeStack, ...]
     values: Array
     scale: Array
     lower: Array
@@ -70,6 +61,11 @@ class Problem(eqx.Module):
         emptied = [jnp.sum((s.mask > 0) & (signal < 0) & (on <= _NO_COUNT)) for s, signal, on in parts]
         return sum(emptied, start=jnp.zeros((), dtype=int))
 
+    def lowest(self, theta: Array) -> Array:
+        """Lowest flux or factor in a cube: where it is negative, bins without counts must not be merged."""
+        values, cubes = self.slot_values(theta), [s for s in self.stacks if isinstance(s, CubeStack)]
+        return jnp.stack([jnp.full((), jnp.inf), *(cube.lowest(values) for cube in cubes)]).min()
+
     def with_counts(self, counts: Sequence[Array]) -> Problem:
         """Problem with other (ON) counts, per stack (D, R)."""
         return eqx.tree_at(lambda problem: [stack.counts for stack in problem.stacks], self, list(counts))
@@ -88,54 +84,20 @@ class Problem(eqx.Module):
 
     def fisher(self, theta: Array) -> Array:
         """J^T diag(w) J with the expected curvature w of the statistic (2 x the Fisher matrix), (P, P)."""
-        mu, jacobian = self._jacobian(theta)
-        return jacobian.T @ (self._weights(mu)[:, None] * jacobian)
+        return self.derivatives(theta).fisher
 
     def derivatives(self, theta: Array) -> Derivatives:
-        """Value, gradient, exact Hessian and Fisher matrix: one Hessian of a linear form, whose forward pass gives J.
+        """Value, gradient, exact Hessian and Fisher matrix.
 
         d2S = J^T diag(s'') J + sum_i s'_i d2(mu_i): the second derivative of the statistic is taken per bin, where it
-        is exact at every corner, and that of mu is contracted with s' before it is formed.
+        is exact at every corner; that of mu is contracted with s' before it is formed, part by part, as no part knows
+        of the parameters of another.
         """
-        mu = self.expectations(theta)
-        flat, unravel = ravel_pytree(mu)
-        ones = jnp.ones_like(flat)
-
-        def bins(x: Array) -> Array:
-            return ravel_pytree(self.bins(unravel(x)))[0]
-
-        def slope(x: Array) -> tuple[Array, Array]:
-            value, first = jax.jvp(bins, (x,), (ones,))
-            return first, value
-
-        first, second, value = jax.jvp(slope, (flat,), (ones,), has_aux=True)
-
-        def contracted(x: Array) -> tuple[Array, Array]:
-            there, pull = jax.vjp(lambda y: ravel_pytree(self.expectations(y))[0], x)
-            return pull(first)[0], there
-
-        def push(tangent: Array) -> tuple[Array, Array]:
-            return jax.jvp(contracted, (theta,), (tangent,))[1]
-
-        bend, jacobian = jax.vmap(push, out_axes=1)(jnp.eye(theta.shape[0]))
-        return Derivatives(
-            value=jnp.sum(value),
-            gradient=first @ jacobian,
-            hessian=jacobian.T @ (second[:, None] * jacobian) + bend,
-            fisher=jacobian.T @ (self._weights(mu)[:, None] * jacobian),
-        )
-
-    def _jacobian(self, theta: Array) -> tuple[tuple[Array, ...], Array]:
-        """Expectations and their derivatives, (bins, P), by one jvp per free parameter."""
-
-        def push(tangent: Array) -> tuple[tuple[Array, ...], Array]:
-            mu, change = jax.jvp(self.expectations, (theta,), (tangent,))
-            return mu, ravel_pytree(change)[0]
-
-        return jax.vmap(push, out_axes=(None, 1))(jnp.eye(theta.shape[0]))
-
-    def _weights(self, mu: tuple[Array, ...]) -> Array:
-        return ravel_pytree([stack.curvature(part) for stack, part in zip(self.stacks, mu, strict=True)])[0]
+        values, size = self.slot_values(theta), theta.shape[0]
+        parts = [stack.derivatives(values, size) for stack in self.stacks]
+        total = jax.tree.map(lambda *found: sum(found[1:], start=found[0]), *parts)
+        pairs = jnp.outer(self.scale, self.scale)
+        return Derivatives(total.value, total.gradient * self.scale, total.hessian * pairs, total.fisher * pairs)
 
 
 def no_bins(problem: Problem) -> bool:

@@ -14,7 +14,8 @@ from jax import Array
 from gammax.errors import ModelError
 from gammax.folding import fold_flux, total_flux
 from gammax.folding._background import check_backgrounds
-from gammax.likelihood._parts import FixedCounts, ScaledCounts, scaled_counts
+from gammax.likelihood._curves import Derivatives, look, scatter
+from gammax.likelihood._parts import FixedCounts, ScaledCounts, bend_along, unit_factor, unit_flux
 from gammax.likelihood._plan import Plan
 from gammax.likelihood._table import Recipe
 from gammax.models import FoVBackgroundModel, n_panels
@@ -36,6 +37,7 @@ class SpectrumStack(eqx.Module):
     counts_off, alpha : (D, R) OFF counts and exposure ratio of a wstat fit, else None.
     templates : sources with a frozen shape.
     moving : recipes of the other sources.
+    moved : free slots that the datasets depend on, and the fit's parameters in them.
     """
 
     edges: Array
@@ -47,6 +49,7 @@ class SpectrumStack(eqx.Module):
     alpha: Array | None
     templates: tuple[FixedCounts, ...]
     moving: tuple[Recipe, ...] = eqx.field(static=True)
+    moved: tuple[tuple[int, ...], tuple[int, ...]] = eqx.field(static=True)
     panels: int = eqx.field(static=True)
 
     def signal(self, values: Array) -> Array:
@@ -90,6 +93,24 @@ class SpectrumStack(eqx.Module):
             per_bin = wstat_curvature(self.counts, self.counts_off, self.alpha, expectation)
         return self.mask * per_bin
 
+    def derivatives(self, values: Array, size: int) -> Derivatives:
+        """Value, and derivatives by the slot values of the fit's `size` parameters."""
+        slots, columns = (np.array(part, dtype=int) for part in self.moved)
+        mu = self.expectation(values)
+        value, first, second = look(self.statistic, mu)
+
+        def flat(x: Array) -> Array:
+            return self.expectation(values.at[slots].set(x)).ravel()
+
+        jacobian, bend = bend_along(flat, values[slots], first.ravel())
+        own = Derivatives(
+            value=jnp.sum(value),
+            gradient=jacobian @ first.ravel(),
+            hessian=(jacobian * second.ravel()) @ jacobian.T + bend,
+            fisher=(jacobian * self.curvature(mu).ravel()) @ jacobian.T,
+        )
+        return scatter(columns[None], jax.tree.map(lambda part: part[None], own), size)
+
 
 def stack_key(dataset: SpectrumDataset | SpectrumDatasetOnOff, sources: tuple[int, ...]) -> Hashable:
     """Datasets of equal key go into one stack."""
@@ -97,8 +118,11 @@ def stack_key(dataset: SpectrumDataset | SpectrumDatasetOnOff, sources: tuple[in
     return dataset.stat_type, arrays.response.shape, arrays.energy_true.tobytes(), sources
 
 
-def make_stack(datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], plans: Sequence[Plan]) -> SpectrumStack:
-    """Stack datasets of equal key, under the models that apply to them.
+def make_stack(
+    datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], plans: Sequence[Plan], columns: dict[int, int]
+) -> SpectrumStack:
+    """Stack datasets of equal key, under the models that apply to them; `columns` is the number of the fit's parameter
+    in every free slot.
 
     Raises
     ------
@@ -112,10 +136,8 @@ def make_stack(datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], plans
 
     edges, response, panels = parts[0].energy_true, stacked("response"), n_panels(parts[0].energy_true)
     sources = [plan for plan in plans if plan.is_source]
-    fixed = [(plan.spectrum, plan.shape) for plan in sources if plan.shape is not None]
-    templates = [
-        FixedCounts(_fold_recipe(recipe, shape.values, edges, response, panels), shape.slot) for recipe, shape in fixed
-    ]
+    fixed = [plan for plan in sources if plan.shape is not None]
+    templates = [FixedCounts(response @ unit_flux(plan, edges, panels), plan.shape.slot) for plan in fixed]
     return SpectrumStack(
         edges=edges,
         response=response,
@@ -126,8 +148,14 @@ def make_stack(datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], plans
         alpha=stacked("alpha"),
         templates=tuple(templates),
         moving=tuple(plan.spectrum for plan in sources if plan.shape is None),
+        moved=_moved(plans, columns),
         panels=panels,
     )
+
+
+def _moved(plans: Sequence[Plan], columns: dict[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    slots = sorted({slot for plan in plans for slot in plan.spectrum.slots if slot in columns})
+    return tuple(slots), tuple(columns[slot] for slot in slots)
 
 
 def _backgrounds(
@@ -147,16 +175,8 @@ def _backgrounds(
         return ()
     check_backgrounds(datasets[0], [plan.model for plan in plans])
     centers = datasets[0].energy_axis.center_value("TeV")
-    return (scaled_counts(background, np.arange(len(centers)), centers, plans[0] if plans else None),)
-
-
-def _fold_recipe(recipe: Recipe, values: np.ndarray, edges: np.ndarray, response: np.ndarray, panels: int) -> Array:
-    return _fold_built(values, edges, response, recipe, panels)
-
-
-_fold_built = jax.jit(
-    lambda values, edges, response, recipe, panels: fold_flux(
-        total_flux([recipe.build(values)], edges, panels), response
-    ),
-    static_argnums=(3, 4),
-)
+    if not plans:
+        return (FixedCounts(background, None),)
+    if plans[0].shape is None:
+        return (ScaledCounts(background, np.arange(len(centers)), centers, plans[0].spectrum),)
+    return (FixedCounts(background * unit_factor(plans[0], centers), plans[0].shape.slot),)

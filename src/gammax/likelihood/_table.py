@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -11,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from gammax.errors import FitError, ModelError
-from gammax.models import Models, Parameter, SpectralModel
+from gammax.models import Models, Parameter, SpatialModel, SpectralModel
 from gammax.models._parameter import is_parameter
 
 
@@ -66,20 +68,32 @@ class Slots:
 
 
 class Recipe:
-    """How to build one spectral model from the vector of slot values; hashable, so that equal structures share one
-    compiled program whatever the sources are called."""
+    """How to build one model from a vector of numbers; hashable, so that equal structures share one compiled program
+    whatever the sources are called.
 
-    def __init__(self, model: SpectralModel, slots: Sequence[int]):
+    Attributes
+    ----------
+    slots : where its parameters are in the vector.
+    """
+
+    def __init__(self, model: SpectralModel | SpatialModel, slots: Sequence[int]):
         parameters, self._structure = jax.tree.flatten(model, is_leaf=is_parameter)
         self._parameters = tuple((parameter.name, parameter.unit) for parameter in parameters)
-        self._slots = tuple(slots)
-        self._key = (self._structure, self._parameters, self._slots)
+        self.slots = tuple(slots)
+        self._key = (self._structure, self._parameters, self.slots)
+
+    def renumbered(self, first: int = 0) -> Recipe:
+        """Recipe that finds its parameters one after another, from a place on."""
+        other = copy(self)
+        other.slots = tuple(range(first, first + len(self.slots)))
+        other._key = (self._structure, self._parameters, other.slots)
+        return other
 
     def build(self, values: Array) -> SpectralModel:
         """Model with (traced) numbers from the vector of slot values."""
         parameters = [
-            Parameter(name, 0.0, unit).with_value(values[slot])
-            for (name, unit), slot in zip(self._parameters, self._slots, strict=True)
+            _blank(name, unit).with_value(values[slot])
+            for (name, unit), slot in zip(self._parameters, self.slots, strict=True)
         ]
         return jax.tree.unflatten(self._structure, parameters)
 
@@ -88,6 +102,11 @@ class Recipe:
 
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, Recipe) and self._key == other._key
+
+
+@lru_cache(maxsize=256)
+def _blank(name: str, unit: str) -> Parameter:
+    return Parameter(name, 0.0, unit)
 
 
 def factor_scale(values: np.ndarray) -> np.ndarray:

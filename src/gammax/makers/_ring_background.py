@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import signal
 
 from gammax.data import Observation
 from gammax.datasets import MapDataset, MapDatasetOnOff
@@ -169,6 +168,8 @@ def _ring_sums(
 
 
 def _convolved(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    from scipy import signal  # half a second, for those who do not need it
+
     return signal.fftconvolve(values, kernel[np.newaxis], mode="same", axes=(-2, -1))
 
 

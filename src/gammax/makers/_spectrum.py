@@ -13,12 +13,15 @@ from astropy.table import Table
 from gammax.data import Observation
 from gammax.datasets import SpectrumDataset
 from gammax.errors import DataValueError, GammaxWarning, SchemaError, did_you_mean
+from gammax.irf import PSFMap
+from gammax.irf._psf_map import rad_axis_default
 from gammax.makers._background import background_counts
 from gammax.makers._counts import counts_in_cuts, counts_in_region, directional_cut
-from gammax.makers._responses import containment, dispersion, effective_area, points_of
+from gammax.makers._irf_maps import make_map_exposure_true_energy, make_psf_map
+from gammax.makers._responses import containment, dispersion, effective_area, points_of, require
 from gammax.maps import RegionGeom, RegionNDMap
 
-PARTS = ("counts", "exposure", "edisp", "background")
+PARTS = ("counts", "exposure", "edisp", "background", "psf")
 # what a measured background needs; a background of the responses has to be asked for
 DEFAULT_PARTS = ("counts", "exposure", "edisp")
 CONTAINMENTS = ("gammapy", "normalized")
@@ -30,9 +33,10 @@ class SpectrumDatasetMaker:
 
     Parameters
     ----------
-    selection : parts to make, of "counts", "exposure", "edisp" and "background"; the first three unless given. With
-        "background" the dataset has the counts that the background responses expect and is fitted with cash as it is;
-        without it a background has to be measured (`ReflectedRegionsBackgroundMaker`).
+    selection : parts to make, of "counts", "exposure", "edisp", "background" and "psf"; the first three unless given.
+        With "background" the dataset has the counts that the background responses expect and is fitted with cash as it
+        is; without it a background has to be measured (`ReflectedRegionsBackgroundMaker`). With "psf" sources are
+        folded as in a cube, see `SpectrumDataset`, instead of a containment correction.
     containment_correction : multiply the exposure by the fraction of events of a source at the centre of the (circular)
         region that are reconstructed in it.
     containment : rule of that fraction, "gammapy" or "normalized"; they differ for `PSF3D` only, see there.
@@ -42,7 +46,8 @@ class SpectrumDatasetMaker:
 
     Raises
     ------
-    SchemaError : a part or rule that there is not. DataValueError : no positive number of parts.
+    SchemaError : a part or rule that there is not, or both a PSF and a containment correction. DataValueError : no
+    positive number of parts.
     """
 
     selection: Sequence[str] | None = None
@@ -56,6 +61,12 @@ class SpectrumDatasetMaker:
         for name in selection:
             if name not in PARTS:
                 raise SchemaError("GX-MAKERS-030", f"unknown part {name!r}", do=did_you_mean(name, PARTS))
+        if "psf" in selection and self.containment_correction:
+            raise SchemaError(
+                "GX-MAKERS-035",
+                "with a PSF the containment is in the predictions, and the exposure must not have it too",
+                do='choose one of containment_correction=True and "psf" in the selection',
+            )
         if self.containment not in CONTAINMENTS:
             raise SchemaError(
                 "GX-MAKERS-031",
@@ -91,6 +102,8 @@ class SpectrumDatasetMaker:
             changes["exposure"] = self._exposure(dataset, observation, pointing, area)
         if "edisp" in self.selection:
             changes["edisp"] = dispersion(observation, true, dataset.energy_axis, offsets, area)
+        if "psf" in self.selection:
+            changes["psf"] = self._psf(dataset, observation)
         if "background" in self.selection:
             background = background_counts(observation, dataset.geom, sky, self.background_oversampling)
             changes["background"] = RegionNDMap(dataset.geom, background)
@@ -110,6 +123,23 @@ class SpectrumDatasetMaker:
         if rad_max is None:
             return RegionNDMap(geom, counts_in_region(events, geom))
         return RegionNDMap(geom, counts_in_cuts(events, [geom.center_skydir], pointing, rad_max, geom.axes["energy"]))
+
+    @staticmethod
+    def _psf(dataset: SpectrumDataset, observation: Observation) -> PSFMap:
+        """PSF at the centre of the region, over the radii of the dataset's where it has one."""
+        aeff, psf = require(observation, "aeff"), require(observation, "psf", "leave psf out of the selection")
+        if aeff.is_pointlike:
+            raise SchemaError(
+                "GX-MAKERS-036",
+                "point-like responses have the containment in them already",
+                obs_id=observation.obs_id,
+                do="leave psf out of the selection",
+            )
+        rad = rad_axis_default() if dataset.psf is None else dataset.psf.rad_axis
+        geom = dataset.geom.replace_axes((rad, dataset.energy_axis_true))
+        pointing, livetime = observation.get_pointing_icrs(), observation.livetime
+        exposure = make_map_exposure_true_energy(pointing, livetime, aeff, geom.squash("rad"))
+        return make_psf_map(psf, pointing, geom, exposure)
 
     def _exposure(
         self, dataset: SpectrumDataset, observation: Observation, pointing: Any, area: np.ndarray

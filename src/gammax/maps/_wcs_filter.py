@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
-from scipy import ndimage, signal
+from scipy import ndimage
 
 from gammax.errors import DataValueError, GeometryError, SchemaError, did_you_mean
 from gammax.maps._map_data import frozen
@@ -139,6 +139,9 @@ def disk_structure(radius: float) -> np.ndarray:
 
 
 def _convolve(images: np.ndarray, kernel: np.ndarray, method: str, mode: str) -> np.ndarray:
+    # scipy.signal brings all of scipy.stats: half a second, which a process that only fits does without
+    from scipy import signal
+
     if method == "fft":
         return signal.fftconvolve(images, kernel, mode=mode, axes=(-2, -1))
     kernels = np.broadcast_to(kernel, (*images.shape[:-2], *kernel.shape[-2:]))

@@ -116,7 +116,8 @@ class Parameter(eqx.Module):
 
     def with_value(self, value: Any) -> Parameter:
         """Parameter with another number in the same unit; takes traced values, checks nothing."""
-        return Parameter(self.name, value, self.unit, self.min, self.max, self.frozen, self.link, self.interp)
+        leaves, structure = jax.tree.flatten(self)
+        return jax.tree.unflatten(structure, [_scalar(value, self.name), *leaves[1:]])
 
     def __repr__(self) -> str:
         bounds = "" if np.isinf(self.min) and np.isinf(self.max) else f", min={self.min:g}, max={self.max:g}"
