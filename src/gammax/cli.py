@@ -112,7 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     info = _add(commands, "info", _info, "versions of gammax and of what it builds on, and its environment variables")
     info.add_argument("--device", action="store_true", help="start JAX and list its devices (takes a second)")
-    demo = _add(commands, "demo", _demo, "copy simulated data into a folder and analyse them", _EXIT_CODES)
+    demo = _add(
+        commands,
+        "demo",
+        _demo,
+        "copy simulated data into a folder and analyse them, as spectra and as a cube",
+        _EXIT_CODES,
+    )
     demo.add_argument("--out", default="gammax-demo", help="folder to copy into (default: gammax-demo)")
     demo.add_argument("--overwrite", action="store_true", help="replace a demo that is there; edited files stay")
     analysis = commands.add_parser("analysis", help="analyses that a YAML file describes")
@@ -182,6 +188,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _end(analysis: Analysis, folder: Path) -> int:
     _say(f"report: {folder / 'report.html'}")
+    return _code(analysis)
+
+
+def _code(analysis: Analysis) -> int:
     return 0 if analysis.is_complete else 1
 
 
@@ -189,19 +199,22 @@ def _demo(arguments: argparse.Namespace) -> int:
     with _importing():
         import gammax
         from gammax.analysis import Analysis
-        from gammax.analysis._demo import prepare_demo, true_models
+        from gammax.analysis._demo import ANALYSES, prepare_demo, true_models
         from gammax.analysis._results import fitted_table
 
         gammax.enable_x64()
     folder, kept = prepare_demo(arguments.out, arguments.overwrite)
-    _say(f"simulated runs, config.yaml and models.yaml are in {folder}")
+    _say(f"simulated runs, configurations and models are in {folder}")
     for old, new in kept:
         _say(f"your {old.name} is now {new.name}")
-    config = folder / "config.yaml"
-    analysis = Analysis(config)
-    results = analysis.run(overwrite=arguments.overwrite)
-    truth = true_models(analysis.observations)
-    _say(fitted_table(analysis.results, truth))
-    code = _end(analysis, results)
-    _say(f"edit {config} and run again: gammax analysis run {config} --overwrite")
-    return code
+    codes, reports = [], []
+    for name, what in ANALYSES.items():
+        _say("", f"{what} ({name}):")
+        analysis = Analysis(folder / name)
+        reports.append(analysis.run(overwrite=arguments.overwrite) / "report.html")
+        _say(fitted_table(analysis.results, true_models(analysis.observations)))
+        codes.append(_code(analysis))
+    _say("", "open the reports in a browser:", *(f"  {report}" for report in reports))
+    _say("edit a configuration and run it again:")
+    _say(*(f"  gammax analysis run {folder / name} --overwrite" for name in ANALYSES))
+    return max(codes)

@@ -2,7 +2,6 @@
 
 from gammax.analysis import AnalysisConfig
 from gammax.analysis._demo import prepare_demo
-from gammax.maps import WcsGeom
 
 CENTER = {"frame": "icrs", "lon": "83.63 deg", "lat": "22.01 deg"}
 CUBE = {
@@ -22,15 +21,13 @@ CUBE = {
                 "energy_true": {"min": "0.2 TeV", "max": "50 TeV", "nbins": 12},
             },
         },
-        "background": {"method": "fov_background", "exclusion": "exclusion.fits"},
+        "background": {"method": "fov_background", "exclusion": "exclusion.fits.gz"},
     },
     "fit": {"fit_range": {"min": None, "max": None}},
 }
 
 
 def cube_config(folder):
-    """Configuration on the demo's event files, which it copies, with an exclusion mask."""
+    """Configuration on the demo's event files, which it copies."""
     folder, _ = prepare_demo(folder)
-    image = WcsGeom.create(skydir=(83.63, 22.01), width=3, binsz=0.05, proj="TAN", frame="icrs")
-    image.region_mask("icrs;circle(83.63, 22.01, 0.3)", inside=False).write(folder / "exclusion.fits")
     return AnalysisConfig.read(folder / "config.yaml").update(CUBE)

@@ -10,6 +10,7 @@ from gammax.analysis import Analysis, AnalysisConfig
 from gammax.analysis._demo import true_models
 from gammax.datasets import Datasets
 from gammax.models import Models, PointSpatialModel, PowerLawSpectralModel, SkyModel
+from gammax.simulate._demo import demo_models
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,8 @@ def project(tmp_path_factory):
     config = cube_config(tmp_path_factory.mktemp("cube_run") / "demo")
     spectrum = PowerLawSpectralModel(index=2.4, amplitude="3e-11 cm-2 s-1 TeV-1", reference="1 TeV")
     place = PointSpatialModel(lon_0="83.65 deg", lat_0="22.0 deg")
-    Models(SkyModel(spectrum, "demo source", spatial_model=place)).write(config.folder / "models.yaml", overwrite=True)
+    models = [SkyModel(spectrum, "demo source", spatial_model=place), demo_models()["demo nebula"].freeze()]
+    Models(models).write(config.folder / "models.yaml", overwrite=True)
     return config
 
 
@@ -30,7 +32,7 @@ def run(project):
 def test_a_run_finds_the_truth(run):
     analysis, folder = run
     assert analysis.status == "ok"
-    assert analysis.models.names == ("demo source", "stacked-bkg")
+    assert analysis.models.names == ("demo source", "demo nebula", "stacked-bkg")
     truth = true_models(analysis.observations)["demo source"].spectral_model
     expected = {
         "demo source.spectral.index": float(truth.index.value),
@@ -54,7 +56,7 @@ def test_the_report_shows_the_sky(run):
     assert {"spectrum", "maps", "region"} <= names
     assert not {"counts", "sky"} & names
     text = (folder / "report.html").read_text()
-    assert "demo source: fit of the cube stacked" in text
+    assert "demo source, demo nebula: fit of the cube stacked" in text
     assert "PowerLawSpectralModel × PointSpatialModel" in text
     assert "<h2>Positions</h2>" in text
     assert "exclusion mask (dashed)" in text

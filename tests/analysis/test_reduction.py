@@ -210,7 +210,7 @@ def test_an_exclusion_mask_takes_off_regions_away_and_leaves_observations_out(co
     assert [run.status for run in analysis.runs.rows] == ["no OFF region", "used", "used", "used"]
     assert [row["STATUS"] for row in analysis.runs.to_table()] == ["no OFF region", "used", "used", "used"]
     assert np.isnan(analysis.runs.to_table()["COUNTS"][0])
-    free = reduced(config).datasets
+    free = reduced(config, background={"exclusion": None}).datasets
     for dataset in analysis.datasets:
         assert 0 < dataset.acceptance_off.values()[0] < free[dataset.name].acceptance_off.values()[0]
 
@@ -413,7 +413,7 @@ def test_settings_for_maps_have_no_effect_on_spectra(config, tmp_path):
         "datasets": {
             "map_selection": ["counts"],
             "geom": {"wcs": {"binsize": "0.1 deg"}, "selection": {"offset_max": "1 deg"}},
-            "background": {"method": None, "parameters": {"binsz": 1}},
+            "background": {"method": None, "exclusion": None, "parameters": {"binsz": 1}},
         },
     }
     out = Analysis(config.update(changes)).run(tmp_path / "out")

@@ -10,7 +10,7 @@ from scipy.integrate import quad
 from gammax.data import Observation
 from gammax.irf import Background2D, Background3D
 from gammax.maps import MapAxes, MapAxis
-from gammax.models import Models, PowerLawSpectralModel, SkyModel
+from gammax.models import PointSpatialModel, PowerLawSpectralModel, SkyModel
 from gammax.simulate._demo_irfs import demo_irfs
 
 POINTING = SkyCoord(83.63, 22.51, unit="deg")
@@ -21,9 +21,9 @@ SITE = EarthLocation.from_geodetic(0 * u.deg, 30 * u.deg, 2000 * u.m)
 IRFS = demo_irfs()
 
 
-def models(*names, **changes):
+def source(name="source", place=SOURCE, **changes):
     values = {"index": INDEX, "amplitude": f"{AMPLITUDE} cm-2 s-1 TeV-1"} | changes
-    return Models([SkyModel(PowerLawSpectralModel(**values), name) for name in names or ("source",)])
+    return SkyModel(PowerLawSpectralModel(**values), name, spatial_model=PointSpatialModel.from_position(place))
 
 
 def empty_run(hours=1.0, obs_id=1, dead=0.0, **irfs):

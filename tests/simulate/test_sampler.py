@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import ClassVar
 
 import astropy.units as u
 import numpy as np
@@ -11,16 +12,24 @@ from numpy.testing import assert_array_equal
 import gammax
 from gammax.data import Observation
 from gammax.errors import SchemaError
-from gammax.models import LogParabolaSpectralModel, Models, PowerLawSpectralModel, SkyModel
+from gammax.models import (
+    FoVBackgroundModel,
+    LogParabolaSpectralModel,
+    Models,
+    Parameter,
+    SkyModel,
+    SpectralModel,
+    parameter,
+)
 from gammax.simulate import ObservationEventSampler
-from simulate.sources import AMPLITUDE, INDEX, IRFS, POINTING, SOURCE, empty_run, models, patch_background
+from simulate.sources import AMPLITUDE, INDEX, IRFS, POINTING, SOURCE, empty_run, patch_background, source
 
 OTHER = POINTING.directional_offset_by(90 * u.deg, 0.7 * u.deg)
 
 
 def simulate(seed=1, run=None, names=("source",), **changes):
-    places = dict(zip(names, (SOURCE, OTHER), strict=False))
-    return ObservationEventSampler(seed).run(empty_run() if run is None else run, models(*names, **changes), places)
+    chosen = [source(name, place, **changes) for name, place in zip(names, (SOURCE, OTHER), strict=False)]
+    return ObservationEventSampler(seed).run(empty_run() if run is None else run, chosen)
 
 
 def of_model(observation, number):
@@ -46,7 +55,7 @@ def test_runs_and_sources_do_not_disturb_each_other():
 def test_order_of_models_changes_their_numbers_alone():
     forward, backward = (
         simulate(names=("source", "other")),
-        ObservationEventSampler(1).run(empty_run(), models("other", "source"), {"source": SOURCE, "other": OTHER}),
+        ObservationEventSampler(1).run(empty_run(), [source("other", OTHER), source()]),
     )
     assert_array_equal(of_model(forward, 1).energy_tev, of_model(backward, 2).energy_tev)
     assert_array_equal(of_model(forward, 2).ra_deg, of_model(backward, 1).ra_deg)
@@ -127,16 +136,16 @@ def test_archived_background_stays_as_it_was_aligned(tmp_path):
 
 
 def test_model_of_another_dataset_is_left_out():
-    here = SkyModel(PowerLawSpectralModel(), "here", datasets_names="1")
-    there = SkyModel(PowerLawSpectralModel(), "there", datasets_names=["2", "stacked"])
-    made = ObservationEventSampler(1).run(empty_run(), [here, there], {"here": SOURCE, "there": OTHER})
+    here = source("here").replace(datasets_names="1")
+    there = source("there", OTHER).replace(datasets_names=["2", "stacked"])
+    made = ObservationEventSampler(1).run(empty_run(), [here, there])
     assert made.meta["MCNAME1"] == "here"
     assert "MCNAME2" not in made.meta
 
 
 def test_any_spectral_model():
-    curved = SkyModel(LogParabolaSpectralModel(amplitude=f"{AMPLITUDE} cm-2 s-1 TeV-1"), "x")
-    made = ObservationEventSampler(1).run(empty_run(bkg=None), [curved], {"x": SOURCE})
+    curved = LogParabolaSpectralModel(amplitude=f"{AMPLITUDE} cm-2 s-1 TeV-1")
+    made = ObservationEventSampler(1).run(empty_run(bkg=None), [source().replace(spectral_model=curved)])
     assert len(made.events) > 100
 
 
@@ -157,15 +166,26 @@ def test_seed_that_is_none(seed):
         ObservationEventSampler(seed)
 
 
-@pytest.mark.parametrize(
-    ("code", "positions"),
-    [
-        ("032", {"source": SOURCE, "sorce": SOURCE}),
-        ("033", {}),
-        ("034", {"source": (83.6, 22.0)}),
-        ("034", {"source": SOURCE[np.newaxis]}),
-    ],
-)
-def test_positions_that_do_not_fit(code, positions):
-    with pytest.raises(SchemaError, match=f"GX-SIMULATE-{code}"):
-        ObservationEventSampler(1).run(empty_run(), models(), positions)
+def test_source_without_a_place():
+    nowhere = source().replace(spatial_model=None)
+    with pytest.raises(SchemaError, match=r"(?s)GX-SIMULATE-033.*from_position"):
+        ObservationEventSampler(1).run(empty_run(), [nowhere])
+
+
+class Counts(SpectralModel):
+    """Not a flux: what it predicts is multiplied with no exposure."""
+
+    tag: ClassVar = ("counts-of-a-test",)
+    unit: ClassVar[str] = "TeV-1"
+    amplitude: Parameter = parameter("1 TeV-1", is_norm=True)
+
+    @staticmethod
+    def evaluate(energy, amplitude):
+        return amplitude / energy**2
+
+
+def test_what_is_no_source():
+    inside = SkyModel(Counts(), apply_irf={"exposure": False})
+    for model in (FoVBackgroundModel("1"), inside):
+        with pytest.raises(SchemaError, match="GX-SIMULATE-032"):
+            ObservationEventSampler(1).run(empty_run(), [model])

@@ -15,10 +15,11 @@ from gammax.errors import DataValueError, GeometryError, SchemaError
 from gammax.irf import EffectiveAreaTable2D, EnergyDispersion2D
 from gammax.makers import SpectrumDatasetMaker
 from gammax.maps import MapAxes, MapAxis, RegionGeom
-from gammax.models import Models, PowerLawSpectralModel, SkyModel
+from gammax.models import Models, PowerLawSpectralModel
 from gammax.simulate import ObservationEventSampler
+from gammax.simulate._shape import Shape
 from gammax.simulate._source import event_rate, sample_migra
-from simulate.sources import IRFS, OFFSET, POINTING, SOURCE, empty_run, expected_rate, models
+from simulate.sources import IRFS, OFFSET, POINTING, SOURCE, empty_run, expected_rate, source
 
 HOURS = 100
 
@@ -26,11 +27,11 @@ HOURS = 100
 @pytest.fixture(scope="module")
 def long_run():
     """100 hours without background: 6e4 events."""
-    return ObservationEventSampler(1).run(empty_run(HOURS, bkg=None), models(), {"source": SOURCE})
+    return ObservationEventSampler(1).run(empty_run(HOURS, bkg=None), [source()])
 
 
 def test_grid_integrates_the_rate():
-    log_energy, rate = event_rate(IRFS["aeff"], models()["source"].spectral_model, OFFSET, {})
+    log_energy, rate = event_rate(IRFS["aeff"], source().spectral_model, Shape(SOURCE), (OFFSET, OFFSET), {})
     # the trapezoids against adaptive integration between the kinks
     assert_allclose(np.trapezoid(rate, log_energy), expected_rate(0.05, 150), rtol=2e-6)
 
@@ -57,7 +58,7 @@ def test_reconstructed_spectrum_is_what_a_reduction_predicts(long_run):
     circle = CircleSkyRegion(SOURCE, 0.11 * u.deg)
     empty = SpectrumDataset.create(RegionGeom.create(circle, [energy]), true, "fine")
     dataset = SpectrumDatasetMaker(containment_correction=True).run(empty, long_run)
-    counts, expected = dataset.counts.values(), dataset.npred_signal(models()).values()
+    counts, expected = dataset.counts.values(), dataset.npred_signal(Models(source())).values()
     many = expected > 5
     chi2 = np.sum((counts - expected)[many] ** 2 / expected[many])
     assert many.sum() > 14
@@ -78,7 +79,9 @@ def test_energies_are_dispersed_as_the_table_tells(long_run):
 def test_migration_is_that_of_the_table():
     axis = IRFS["edisp"].axes["migra"]
     energy = IRFS["edisp"].axes["energy_true"].center_value("TeV")[20]
-    migra = sample_migra(np.random.default_rng(2), IRFS["edisp"], np.full(100_000, energy), OFFSET, {})
+    migra = sample_migra(
+        np.random.default_rng(2), IRFS["edisp"], np.full(100_000, energy), np.full(100_000, OFFSET), {}
+    )
     # the demo's formula, written again
     width = (0.09 + 0.05 * energy**-0.35) * (1 + 0.1 * OFFSET)
     shift = np.log1p(0.025 * energy**-0.9 - 0.015 * np.log10(1 + energy))
@@ -92,7 +95,7 @@ def test_migration_is_that_of_the_table():
 def test_migration_beyond_the_table_uses_its_edge():
     # as to_edisp_kernel does
     def drawn(energy):
-        return sample_migra(np.random.default_rng(2), IRFS["edisp"], np.full(100, energy), OFFSET, {})
+        return sample_migra(np.random.default_rng(2), IRFS["edisp"], np.full(100, energy), np.full(100, OFFSET), {})
 
     assert_allclose(drawn(1e4), drawn(150.0))
     assert not np.allclose(drawn(150.0), drawn(50.0))
@@ -108,7 +111,7 @@ def test_directions_follow_the_psf(long_run):
 
 def test_table_psf_is_sampled_as_well():
     table = IRFS["psf"].to_psf3d(MapAxis.from_edges(np.linspace(0, 1, 201), "rad", unit="deg"))
-    run = ObservationEventSampler(1).run(empty_run(20, psf=table, bkg=None), models(), {"source": SOURCE})
+    run = ObservationEventSampler(1).run(empty_run(20, psf=table, bkg=None), [source()])
     distance = SOURCE.separation(run.events.radec)
     fraction = table.containment(distance, run.events.columns["MC_ENERGY"] * u.TeV, OFFSET * u.deg)
     assert len(run.events) > 1e4
@@ -127,13 +130,13 @@ def test_source_at_the_pole():
     run = empty_run(10, bkg=None)
     meta = {**run.meta, "RA_PNT": 0.0, "DEC_PNT": 89.5}
     run = type(run)(1, type(run.parts)({}, {**run.parts.given, "meta": meta}))
-    events = ObservationEventSampler(1).run(run, models(), {"source": pole}).events
+    events = ObservationEventSampler(1).run(run, [source(place=pole)]).events
     assert np.median(pole.separation(events.radec).deg) < 0.1
 
 
 def test_source_beyond_the_effective_area_is_not_seen():
     far = POINTING.directional_offset_by(0 * u.deg, 30 * u.deg)
-    assert len(ObservationEventSampler(1).run(empty_run(bkg=None), models(), {"source": far}).events) == 0
+    assert len(ObservationEventSampler(1).run(empty_run(bkg=None), [source(place=far)]).events) == 0
 
 
 def test_energies_without_dispersion_are_lost():
@@ -141,15 +144,15 @@ def test_energies_without_dispersion_are_lost():
     edisp = IRFS["edisp"]
     known = edisp.axes["energy_true"].center_value("TeV") < 1
     cut = EnergyDispersion2D(edisp.axes, np.where(known[:, None, None], edisp.data, 0.0))
-    events = ObservationEventSampler(1).run(empty_run(20, edisp=cut, bkg=None), models(), {"source": SOURCE}).events
+    events = ObservationEventSampler(1).run(empty_run(20, edisp=cut, bkg=None), [source()]).events
     step = edisp.axes["energy_true"].edges_value("TeV")
     assert events.columns["MC_ENERGY"].max() < 1.0 * (step[1] / step[0])
     assert np.isfinite(events.energy_tev).all()
 
 
 def run_with(spectrum=None, **irfs):
-    chosen = models() if spectrum is None else Models([SkyModel(spectrum, "source")])
-    return ObservationEventSampler(1).run(empty_run(bkg=None, **irfs), chosen, {"source": SOURCE})
+    chosen = source() if spectrum is None else source().replace(spectral_model=spectrum)
+    return ObservationEventSampler(1).run(empty_run(bkg=None, **irfs), [chosen])
 
 
 @pytest.mark.parametrize("name", ["aeff", "edisp", "psf"])

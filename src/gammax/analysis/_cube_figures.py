@@ -1,25 +1,23 @@
-"""Pictures of cubes: counts, prediction and residuals on the sky, and the spectrum of counts in a region."""
+"""Pictures of cubes: counts, prediction and residuals on the sky."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from regions import PointSkyRegion
 
 from gammax.analysis._run_figures import draw_exclusion
-from gammax.analysis._sky_images import SkyImages, signed_root
+from gammax.analysis._sky_images import SkyImages
 from gammax.maps import WcsNDMap
 from gammax.maps._region import parts_of
 from gammax.maps._wcs_plot import sky_axes
 from gammax.maps._wcs_region import region_to_pixel
-from gammax.plot._counts import _draw_points, poisson_interval
-from gammax.plot._style import BACKGROUND, DATA, MODEL, format_energy_axis, plain
+from gammax.plot._style import BACKGROUND, MODEL, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from regions import SkyRegion
 
     from gammax.models import Models
 
@@ -31,56 +29,118 @@ _HISTOGRAM = np.arange(-6.0, 6.01, 0.25)
 # names of more sources than this would cover the image
 _MOST_NAMES = 12
 # pixels must be this much smaller than what they are smoothed with
-_PIXELS = 2.0
+_PIXELS = 2.5
+# standard deviations that noise has, and those of the contours
+_NOISE, _LEVELS = 3.0, (3, 10, 30, 100)
+_ABOVE, _FITTED, _SIGNIFICANCE = "Above the background", "The sources as fitted", "Significance [σ]"
+# points: width of a panel, of a letter, height of a line, all about
+_PANEL_POINTS, _LETTER, _LINE = 280.0, 6.0, 13.0
 
 
-def plot_maps(
-    images: SkyImages, models: Models | None, region: SkyRegion | None, exclusion: WcsNDMap | None, figure: Figure
-) -> str:
-    """Draw counts, prediction, residuals and their distribution; returns what the picture shows."""
-    from matplotlib.colors import Normalize, PowerNorm
+class _Panel(NamedTuple):
+    """An image with its title, the label of its colour bar, its look and the colour of what is drawn on it."""
+
+    values: np.ndarray
+    title: str
+    label: str
+    look: dict[str, Any]
+    ink: str
+
+
+def plot_maps(images: SkyImages, models: Models | None, exclusion: WcsNDMap | None, figure: Figure) -> str:
+    """Draw counts, prediction, both above the background, residuals and their distribution; returns a caption."""
+    from matplotlib.colors import AsinhNorm
 
     pixel = float(images.geom.pixel_scales.to_value("deg").max())
     sigma, radius = max(_SMOOTHING_DEG, pixel), max(RADIUS_DEG, _PIXELS * pixel)
-    counts, npred = images.smoothed(sigma)
-    box = images.box
-    # the root of the counts has the same noise everywhere, so that sources and background show together
-    scale = PowerNorm(0.5, 0.0, max(counts.data[box].max(), npred.data[box].max(), 1e-6))
-    significance = images.significance(radius)
-    panels = (
-        (counts.data, "Counts", {"cmap": "cividis", "norm": scale}, "white"),
-        (npred.data, "Prediction" if models else "Background", {"cmap": "cividis", "norm": scale}, "white"),
-        (significance, "Residuals", {"cmap": "RdBu_r", "norm": Normalize(-_LIMIT, _LIMIT)}, "black"),
-    )
+    residuals = images.significance(radius)
+    panels = _panels(images, models, sigma, radius, residuals)
+    rows = len(panels) // 2 + 1
     excluded = False
-    for k, (values, title, look, color) in enumerate(panels):
-        ax = sky_axes(images.geom, figure.add_subplot(2, 2, k + 1, projection=images.geom.wcs))
-        picture = ax.imshow(np.where(images.covered, values, np.nan), origin="lower", **look)
-        label = "Significance [σ]" if k == 2 else "Counts per pixel, smoothed"
-        figure.colorbar(picture, ax=ax, label=label, shrink=0.9, extend="both" if k == 2 else "neither")
-        excluded |= draw_exclusion(exclusion, counts, ax, color)
-        _draw_sources(models, images.geom, ax, color, names=k == 0)
-        if region is not None:
-            _outline(region, images.geom, ax, color, linewidth=1.4)
-        _frame(ax, box)
-        ax.set_title(title)
-        if k == 1:
+    for k, panel in enumerate(panels):
+        ax = sky_axes(images.geom, figure.add_subplot(rows, 2, k + 1, projection=images.geom.wcs))
+        picture = ax.imshow(np.where(images.covered, panel.values, np.nan), origin="lower", **panel.look)
+        bar = figure.colorbar(picture, ax=ax, label=panel.label, shrink=0.9, extend=_extend(panel))
+        if isinstance(picture.norm, AsinhNorm):
+            _whole_ticks(bar, picture.norm)
+        _draw_sources(models, images, ax, panel.ink, names=panel.title == _FITTED)
+        _frame(ax, images.box)
+        ax.set_title(panel.title)
+        if k % 2:
             ax.coords[1].set_axislabel(" ")
-    _draw_histogram(significance[images.covered], figure.add_subplot(2, 2, 4))
-    return _maps_caption(images, models, region, excluded, sigma, radius)
+        if k + 2 < len(panels):
+            ax.coords[0].set_axislabel(" ")
+        if k == 0:
+            excluded = draw_exclusion(exclusion, WcsNDMap(images.geom, images.counts), ax, panel.ink)
+        if models and panel.title == _ABOVE:
+            _draw_contours(images.significance(radius, "npred", "background"), ax)
+    _draw_histogram(residuals[images.covered], figure.add_subplot(rows, 2, len(panels) + 1))
+    return _maps_caption(images, models, excluded, sigma, radius)
 
 
-def _maps_caption(
-    images: SkyImages, models: Models | None, region: Any, excluded: bool, sigma: float, radius: float
-) -> str:
+def _panels(
+    images: SkyImages, models: Models | None, sigma: float, radius: float, residuals: np.ndarray
+) -> list[_Panel]:
+    from matplotlib.colors import AsinhNorm, Normalize, PowerNorm
+
+    counts, npred = images.smoothed(sigma)
+    highest = max(counts.data[images.box].max(), npred.data[images.box].max(), 1e-6)
+    # the root of the counts has the same noise everywhere, so that sources and background show together
+    look = {"cmap": "cividis", "norm": PowerNorm(0.5, 0.0, highest)}
+    per_pixel = "Counts per pixel, smoothed"
+    panels = [
+        _Panel(counts.data, "Counts", per_pixel, look, "white"),
+        _Panel(npred.data, "Prediction" if models else "Background", per_pixel, look, "white"),
+    ]
+    if models:
+        above = [images.significance(radius, name, "background") for name in ("counts", "npred")]
+        # linear up to 3 sigma, where noise ends, and logarithmic beyond
+        norm = AsinhNorm(_NOISE, -_NOISE, max(float(np.nanmax(above, initial=0.0)), 2 * _NOISE))
+        look = {"cmap": "magma", "norm": norm}
+        panels += [
+            _Panel(above[0], _ABOVE, _SIGNIFICANCE, look, "white"),
+            _Panel(above[1], _FITTED, _SIGNIFICANCE, look, "white"),
+        ]
+    title = "Residuals" if models else _ABOVE
+    look = {"cmap": "RdBu_r", "norm": Normalize(-_LIMIT, _LIMIT)}
+    return [*panels, _Panel(residuals, title, _SIGNIFICANCE, look, "black")]
+
+
+def _extend(panel: _Panel) -> str:
+    """Ends of the colour bar beyond which there are values."""
+    norm, known = panel.look["norm"], panel.values[np.isfinite(panel.values)]
+    low, high = (known < norm.vmin).any(), (known > norm.vmax * 1.001).any()
+    return "both" if low and high else "min" if low else "max" if high else "neither"
+
+
+def _whole_ticks(bar: Any, norm: Any) -> None:
+    """Ticks at round numbers of standard deviations."""
+    ticks = [tick for tick in (-3, 0, 3, 5, 10, 20, 50, 100, 200, 500, 1000) if norm.vmin <= tick <= norm.vmax]
+    bar.set_ticks(ticks, labels=[f"{tick}".replace("-", "−") for tick in ticks])
+    bar.minorticks_off()
+
+
+def _draw_contours(values: np.ndarray, ax: Axes) -> None:
+    """Lines at which the fitted sources alone would be seen with whole numbers of standard deviations."""
+    known = np.nan_to_num(values)
+    levels = [level for level in _LEVELS if known.min() < level < known.max()]
+    if levels:
+        ax.contour(known, levels=levels, colors=["#56B4E9"], linewidths=0.9)
+
+
+def _maps_caption(images: SkyImages, models: Models | None, excluded: bool, sigma: float, radius: float) -> str:
     what = images.names[0] if len(images.names) == 1 else f"{len(images.names)} datasets together"
     marks = ["sources (+), extended ones with their outline"] if models is not None and len(models.positions) else []
-    marks += ["the region of the counts below (solid circle)"] if region is not None else []
     marks += ["exclusion mask (dashed)"] if excluded else []
+    background, rest = "background", "its distribution"
+    if models:
+        levels = ", ".join(map(str, _LEVELS))
+        background, rest = "fitted background", "the residuals in the same way, and their distribution"
+        marks += [f"the sources as fitted (contours at {levels}σ)"]
     return (
-        f"{what}: counts and {'prediction of the best fit' if models else 'background'}, smoothed with {sigma:g} deg; "
-        f"residuals as the significance of the counts within {radius:g} deg of each pixel, and their distribution"
-        f" beside the normal law (the outermost bins hold all beyond). Marked: {', '.join(marks) or 'nothing'}."
+        f"{what}: counts and {'prediction of the best fit' if models else background}, smoothed with {sigma:g} deg; "
+        f"significance of what is above the {background}, within {radius:g} deg of each pixel; {rest} beside the "
+        f"normal law (the outermost bins hold all beyond). Marked: {', '.join(marks) or 'nothing'}."
     )
 
 
@@ -91,24 +151,53 @@ def _frame(ax: Axes, box: tuple[slice, slice]) -> None:
     ax.set_facecolor("0.85")
 
 
-def _draw_sources(models: Models | None, geom: Any, ax: Axes, color: str, names: bool) -> None:
+def _draw_sources(models: Models | None, images: SkyImages, ax: Axes, color: str, names: bool) -> None:
     """Crosses, names and outlines of the sources in the image."""
-    from matplotlib.patheffects import withStroke
-
-    placed = [] if models is None else [model for model in models.sky_models if model.position is not None]
-    placed = [model for model in placed if bool(geom.contains(model.position))]
+    placed, geom = [], images.geom
+    for model in [] if models is None else models.sky_models:
+        if model.position is None or not bool(geom.contains(model.position)):
+            continue
+        radius = model.spatial_model.evaluation_radius
+        # what is as wide as the image, a template say, has no place in it
+        if radius is not None and radius <= 0.5 * float(geom.width.to_value("deg").max()):
+            placed.append(model)
     for model in placed:
         x, y = geom.coord_to_pix(model.position)
-        # what is as wide as the image, a template say, has no place in it
-        radius = model.spatial_model.evaluation_radius
-        if radius is None or radius > 0.5 * float(geom.width.to_value("deg").max()):
-            continue
         ax.plot(x, y, "+", color=color, markersize=7, markeredgewidth=1.2)
-        if radius > 0:
+        if model.spatial_model.evaluation_radius > 0:
             _outline(model.spatial_model.to_region(), geom, ax, color, linewidth=1.0)
-        if names and len(placed) <= _MOST_NAMES:
-            stroke = [withStroke(linewidth=2, foreground="black")]
-            ax.annotate(plain(model.name), (x, y), (7, 7), textcoords="offset points", color=color, path_effects=stroke)
+    if names and len(placed) <= _MOST_NAMES:
+        _draw_names(placed, images, ax, color)
+
+
+def _draw_names(models: list[Any], images: SkyImages, ax: Axes, color: str) -> None:
+    """Names above the sources, or below, or higher up: where none overlaps one before it, if there is such a place."""
+    from matplotlib.patheffects import withStroke
+
+    columns = images.box[1].stop - images.box[1].start
+    scale = _PANEL_POINTS / columns
+    taken: list[np.ndarray] = []
+    for model in sorted(models, key=lambda model: -float(images.geom.coord_to_pix(model.position)[1])):
+        x, y = (scale * float(pixel) for pixel in images.geom.coord_to_pix(model.position))
+        size = 0.5 * _LETTER * len(model.name), 0.6 * _LINE
+        far = scale * _half_height(model.spatial_model, images.geom) + 1.4 * _LINE
+        for offset in (far, -far, far + _LINE, -far - _LINE, far + 2 * _LINE):
+            box = np.array([x, y + offset])
+            if all((np.abs(box - other[:2]) > size + other[2:]).any() for other in taken):
+                break
+        else:
+            offset = far
+        taken.append(np.array([x, y + offset, *size]))
+        place = {"textcoords": "offset points", "ha": "center", "va": "center", "annotation_clip": True}
+        stroke = [withStroke(linewidth=2.5, foreground="black")]
+        ax.annotate(plain(model.name), (x / scale, y / scale), (0, offset), color=color, path_effects=stroke, **place)
+
+
+def _half_height(spatial: Any, geom: Any) -> float:
+    """Of the outline of a source, in pixels; nothing for a point."""
+    region = spatial.to_region()
+    pixels = None if isinstance(region, PointSkyRegion) else region_to_pixel(region, geom.wcs)
+    return 0.0 if pixels is None else 0.5 * (pixels.bounding_box.iymax - pixels.bounding_box.iymin)
 
 
 def _outline(region: Any, geom: Any, ax: Axes, color: str, linewidth: float) -> None:
@@ -131,33 +220,3 @@ def _draw_histogram(values: np.ndarray, ax: Axes) -> None:
     if values.size:
         ax.plot([], [], " ", label=f"mean {values.mean():+.2f}, width {values.std():.2f}".replace("-", "−"))
     ax.legend(loc="upper left")
-
-
-def plot_region_counts(images: SkyImages, has_models: bool, figure: Figure) -> str:
-    """Draw counts, prediction and residuals over energy in the region; returns what the picture shows."""
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    edges, bins = images.edges, images.on_bins
-    upper.stairs(images.on_background, edges, fill=True, color=BACKGROUND, label="background", zorder=1)
-    if has_models:
-        upper.stairs(
-            np.where(bins, images.on_npred, np.nan), edges, color=MODEL, baseline=None, label="prediction", zorder=3
-        )
-    _draw_points(upper, images.on, edges, bins, color=DATA, alpha=1.0, label="counts")
-    highest = max(poisson_interval(images.on)[1].max(), images.on_npred.max(), 2.0)
-    upper.set(yscale="log", ylim=(0.3, 2.5 * highest), ylabel="Counts per bin")
-    upper.yaxis.set_major_formatter("{x:g}")
-    upper.tick_params(labelbottom=False, which="both")
-    upper.legend(ncols=3)
-    values = np.where(bins, signed_root(images.on, images.on_npred), np.nan)
-    for n_sigma in (2, 1):
-        lower.axhspan(-n_sigma, n_sigma, color=BACKGROUND, alpha=0.35, lw=0, zorder=0)
-    lower.axhline(0.0, color=MODEL, lw=1.0, zorder=1)
-    lower.plot(np.sqrt(edges[:-1] * edges[1:]), values, "o", ms=3.4, color=DATA, zorder=2)
-    reach = max(3.0, 1.15 * np.nanmax(np.abs(values), initial=0.0) + 0.3)
-    lower.set(ylim=(-reach, reach), ylabel=r"Residual [$\sigma$]")
-    seen = np.flatnonzero(bins)
-    lower.set_xlim(edges[seen[0]], edges[seen[-1] + 1])
-    format_energy_axis(lower)
-    upper.set_xlabel("")
-    what = "prediction of the best fit and background" if has_models else "background"
-    return f"Counts in the region with Poisson errors, {what}; residuals as the signed root of the Cash statistic."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,35 +11,26 @@ from astropy.table import Table
 from regions import CircleSkyRegion
 
 from gammax.analysis._ledger import Sums
-from gammax.analysis._runs import USED, Run, _row, _sharing
+from gammax.analysis._record import USED, Column, Run, make_run, make_table, observed, table_columns
 from gammax.data import Observations
-from gammax.errors import GammaxWarning
 from gammax.makers._datasets_maker import _names
 from gammax.maps import MapAxis, WcsGeom, WcsNDMap
 from gammax.stats import CashCountsStatistic
 
 _EMPTY = "no bin inside the mask"
-# columns of the table: unit, digits, description
-_COLUMNS = {
-    "OBS_ID": ("", None, "number of the observation"),
-    "DATASET": ("", None, "name of its cube"),
-    "OBJECT": ("", None, "target as the header calls it"),
-    "DATE-OBS": ("", None, "start of the good time, UTC"),
-    "LIVETIME": ("s", ".3f", "good time without dead time"),
-    "RA_PNT": ("deg", ".5f", "pointing at half-time, ICRS"),
-    "DEC_PNT": ("deg", ".5f", "pointing at half-time, ICRS"),
-    "ZEN_PNT": ("deg", ".3f", "zenith angle, as the header says"),
-    "OFFSET": ("deg", ".4f", "of the region from the pointing; of the middle of the image where there is none"),
-    "COUNTS": ("", "g", "of the image, inside mask_safe and the energies of the fit"),
-    "BACKGROUND": ("", ".5g", "expected there"),
-    "BKG_NORM": ("", ".4g", "factor that the background was multiplied with"),
-    "BKG_NORM_ERR": ("", ".3g", "its error"),
-    "ON_COUNTS": ("", "g", "the same in the region"),
-    "ON_BACKGROUND": ("", ".5g", "expected there"),
-    "ON_EXCESS": ("", ".5g", "counts less background"),
-    "ON_SIGNIFICANCE": ("", ".4g", "of the excess over a background that is known, in standard deviations"),
-    "STATUS": ("", None, "used, or why it was left out"),
+_NUMBERS = {
+    "COUNTS": Column("", "g", "of the image, inside mask_safe and the energies of the fit"),
+    "BACKGROUND": Column("", ".5g", "expected there"),
+    "BKG_NORM": Column("", ".4g", "factor that the background was multiplied with"),
+    "BKG_NORM_ERR": Column("", ".3g", "its error"),
+    "ON_COUNTS": Column("", "g", "the same in the region"),
+    "ON_BACKGROUND": Column("", ".5g", "expected there"),
+    "ON_EXCESS": Column("", ".5g", "counts less background"),
+    "ON_SIGNIFICANCE": Column("", ".4g", "of the excess over a background that is known, in standard deviations"),
 }
+_COLUMNS = table_columns(
+    "name of its cube", "of the region from the pointing; of the middle of the image where there is none", _NUMBERS
+)
 
 
 @dataclass(frozen=True)
@@ -76,16 +66,14 @@ class CubeRuns:
     ) -> Self:
         """Record of a reduction; reads headers and good times once more."""
         center: Any = geom.center_skydir if region is None else region.center
-        names, rows = _names(observations), {}
-        with warnings.catch_warnings():
-            # of what is read the reduction has told already
-            warnings.simplefilter("ignore", GammaxWarning)
-            for group in _sharing(dict(zip(names, observations, strict=True))):
-                for name, observation in group.items():
-                    status = skipped.get(name, USED if name in sums else _EMPTY)
-                    rows[name] = _row(name, observation, center, status)
+        rows = {
+            name: make_run(name, observation, center, skipped.get(name, USED if name in sums else _EMPTY))
+            for name, observation in observed(observations)
+        }
         axis = geom.axes["energy"]
-        return cls(tuple(rows[name] for name in names), sums, np.ones(axis.nbin, bool), axis, region, exclusion)
+        return cls(
+            tuple(rows[name] for name in _names(observations)), sums, np.ones(axis.nbin, bool), axis, region, exclusion
+        )
 
     @property
     def used(self) -> list[Run]:
@@ -100,7 +88,10 @@ class CubeRuns:
         return replace(self, bins=pixel.energy_mask(energy_min, energy_max).data[:, 0, 0])
 
     def numbers(self, names: list[str] | None = None) -> dict[str, float]:
-        """Sums over some observations, all that are used by default, within the energies of the fit."""
+        """Sums over some observations, all that are used by default, within the energies of the fit.
+
+        In the order of the columns.
+        """
         chosen = [self.sums[name] for name in (self.sums if names is None else names)]
         counts, background, on, on_background = (
             float(sum(getattr(part, field)[self.bins].sum() for part in chosen)) for field in Sums._fields[:4]
@@ -119,21 +110,7 @@ class CubeRuns:
 
     def to_table(self) -> Table:
         """Table of all observations, numbers that do not exist as NaN."""
-        lines = []
-        for row in self.rows:
-            found = self.numbers([row.name]) if row.name in self.sums else {}
-            where = (row.livetime, row.pointing.ra.deg, row.pointing.dec.deg, row.zenith, row.offset)
-            numbers = (found.get(key, math.nan) for key in NUMBERS)
-            lines.append((row.obs_id, row.name, row.target, row.start, *where, *numbers, row.status))
-        table = Table(rows=lines, names=list(_COLUMNS))
-        for name, (unit, digits, description) in _COLUMNS.items():
-            table[name].description = description
-            table[name].unit = unit or None
-            table[name].format = digits
-        return table
-
-
-NUMBERS = ("counts", "background", "norm", "norm_err", "on", "on_background", "excess", "significance")
+        return make_table(_COLUMNS, self.rows, {name: list(self.numbers([name]).values()) for name in self.sums})
 
 
 def _significance(counts: float, background: float) -> float:

@@ -12,6 +12,8 @@ from gammax.models import Models
 from gammax.simulate import copy_demo
 from gammax.simulate._demo_files import FILES, packaged
 
+# configurations, and what they lead to
+ANALYSES = {"config.yaml": "spectrum of the point source", "config_3d.yaml": "cube with both sources"}
 _TRUTH = "MCMODELS"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,9 +12,10 @@ import astropy.units as u
 import numpy as np
 from tqdm import tqdm
 
-from gammax.analysis._cube_figures import plot_maps, plot_region_counts
+from gammax.analysis._cube_figures import plot_maps
 from gammax.analysis._cube_runs import CubeRuns
-from gammax.analysis._reduce_cube import source_region
+from gammax.analysis._reduce_cube import source_regions
+from gammax.analysis._region_figures import MOST_REGIONS, plot_region_counts, region_panels
 from gammax.analysis._run_figures import plot_growth, plot_sky
 from gammax.analysis._sky_images import SkyImages, cubes_of
 from gammax.analysis._stages import LOGGER
@@ -102,7 +104,7 @@ def _spectrum(datasets: Datasets, models: Models, points: FluxPoints | None, sou
         plot_spectrum(models, name, low, high, upper, color=color, label=f"{plain(name)}, best fit with 1σ band")
     caption = "Spectral energy distribution: best fit with its 1σ error band"
     if points is not None:
-        plot_flux_points(points, upper)
+        plot_flux_points(points, upper, label=f"flux points of {plain(str(source))}")
         caption += f", flux points of {source}"
     # above the axes, where no flux point can be
     upper.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, borderaxespad=0.0)
@@ -120,20 +122,25 @@ def _with_flux(models: Models) -> Models:
 
 def _maps(results: Results, cubes: Datasets) -> list[Picture]:
     models, runs, pictures = results.fitted_models, results.runs, []
-    region = source_region(results.config, results.models)
+    regions = source_regions(results.config, results.models) if len(cubes) else {}
     if isinstance(runs, CubeRuns) and runs.region is not None:
-        region = runs.region
-    groups = SkyImages.of(cubes, models, region)
+        # where the sums by observation are taken
+        regions[next(iter(regions), "region")] = runs.region
+    groups = SkyImages.of(cubes, models, list(regions.values()))
     for k, images in enumerate(groups, 1):
         number = "" if len(groups) == 1 else f"_{k}"
         rows, columns = images.box
         height = min(max((rows.stop - rows.start) / (columns.stop - columns.start), 0.3), 1.2)
-        figure = _figure(_WIDTH, 0.85 * _WIDTH * height + 1.2)
+        panels = 2 if models is None else 3
+        figure = _figure(_WIDTH, panels * (0.36 * _WIDTH * height + 0.75))
         exclusion = None if runs is None else runs.exclusion
-        pictures.append(Picture(f"maps{number}", plot_maps(images, models, region, exclusion, figure), _png(figure)))
-        if region is not None and images.on_bins.any():
-            figure = _figure(_WIDTH, 4.6)
-            caption = plot_region_counts(images, models is not None, figure)
+        pictures.append(Picture(f"maps{number}", plot_maps(images, models, exclusion, figure), _png(figure)))
+        sums = {name: found for name, found in zip(regions, images.regions, strict=True) if found.bins.any()}
+        sums = dict(itertools.islice(sums.items(), MOST_REGIONS))
+        if sums:
+            n_rows, n_columns = region_panels(len(sums))
+            figure = _figure(_WIDTH, n_rows * (4.6 if n_columns == 1 else 3.9))
+            caption = plot_region_counts(images.edges, sums, regions, models is not None, figure)
             pictures.append(Picture(f"region{number}", caption, _png(figure)))
     return pictures
 

@@ -61,22 +61,27 @@ def make_cube_recipe(config: AnalysisConfig, models: Models | None = None) -> Re
 
 
 def source_region(config: AnalysisConfig, models: Models | None) -> CircleSkyRegion | None:
-    """Region whose counts are shown: ``datasets.on_region``, or about the source of the flux points, or the first one.
+    """Region whose counts are told by observation: the first of `source_regions`, None where there is none."""
+    return next(iter(source_regions(config, models).values()), None)
 
-    None where there is neither, or where all sources are too large.
+
+def source_regions(config: AnalysisConfig, models: Models | None) -> dict[str, CircleSkyRegion]:
+    """Regions whose counts are shown: ``datasets.on_region`` alone, or one about each source that is not too large.
+
+    The source of the flux points comes first.
     """
     circle = config.datasets.on_region
     if config.datasets.type == "3d" and circle != SkyCircle():
         region = on_region(config)
-        return (
-            region if isinstance(region, CircleSkyRegion) else CircleSkyRegion(region.center, Angle(_REGION_DEG, "deg"))
-        )
+        if not isinstance(region, CircleSkyRegion):
+            region = CircleSkyRegion(region.center, Angle(_REGION_DEG, "deg"))
+        return {"datasets.on_region": region}
     sources = [] if models is None else [model for model in models.sky_models if model.spatial_model is not None]
     sources = [model for model in sources if model.position is not None and _radius(model) < _WIDEST_DEG]
     sources.sort(key=lambda model: model.name != config.flux_points.source)
-    if not sources:
-        return None
-    return CircleSkyRegion(sources[0].position, Angle(_REGION_DEG + _radius(sources[0]) / 2, "deg"))
+    return {
+        model.name: CircleSkyRegion(model.position, Angle(_REGION_DEG + _radius(model) / 2, "deg")) for model in sources
+    }
 
 
 def _radius(model: Any) -> float:

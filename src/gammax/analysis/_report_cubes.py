@@ -9,8 +9,8 @@ import numpy as np
 
 from gammax.analysis._cube_runs import CubeRuns
 from gammax.analysis._html import Html, element, join, rounded, table
-from gammax.analysis._report_runs import _DASH, _MOST_ROWS, _number
-from gammax.analysis._runs import USED, Run
+from gammax.analysis._record import USED, Run
+from gammax.analysis._report_runs import DASH, MOST_ROWS, number
 from gammax.fit import FitResult
 
 _HEAD = (
@@ -36,7 +36,7 @@ def cube_observations_table(runs: CubeRuns) -> Html:
         total = ("all used", "", f"{livetime:.1f}", "", "", *_sums(runs.numbers(), norm=""))
     head = (*_HEAD, *_REGION_HEAD)
     # columns that nothing is known of are left out
-    keep = [k for k in range(len(head)) if any(row[k] != _DASH for row in rows)]
+    keep = [k for k in range(len(head)) if any(row[k] != DASH for row in rows)]
     content = table(
         [head[k] for k in keep],
         [[row[k] for k in keep] for row in rows],
@@ -48,7 +48,7 @@ def cube_observations_table(runs: CubeRuns) -> Html:
         where = f"The region is a circle of {runs.region.radius.to_value('deg'):.3g} deg about {_place(center)}. "
         note = where + "Of its background no uncertainty is in the significance."
         content = join([content, element("p", note, class_="byline")])
-    if len(rows) <= _MOST_ROWS:
+    if len(rows) <= MOST_ROWS:
         return content
     return element("details", join([element("summary", f"All {len(rows)} observations"), content]))
 
@@ -57,17 +57,16 @@ def _row(runs: CubeRuns, run: Run) -> tuple[object, ...]:
     below = run.target if run.status == USED else run.status
     name = join([element("b", run.name), element("span", below, class_="soft")])
     found = runs.numbers([run.name]) if run.name in runs.sums else {}
-    place = (f"{run.livetime / 60:.1f}", f"{run.offset:.2f}", _number(run.zenith, ".1f"))
-    return (name, run.start, *place, *_sums(found))
+    place = (f"{run.livetime / 60:.1f}", f"{run.offset:.2f}", number(run.zenith, ".1f"))
+    # without seconds, which leaves room for the columns of the region
+    return (name, run.start[:16], *place, *_sums(found))
 
 
 def _sums(found: dict[str, float], norm: str | None = None) -> tuple[object, ...]:
-    counts, background = (
-        _number(found.get(key, math.nan), d) for key, d in (("counts", ".10g"), ("background", ".1f"))
-    )
+    counts, background = (number(found.get(key, math.nan), d) for key, d in (("counts", ".10g"), ("background", ".1f")))
     value, error = (found.get(key, math.nan) for key in ("norm", "norm_err"))
-    own = Html(rounded(value, error).html) if math.isfinite(value) else _DASH
-    rest = (_number(found.get(key, math.nan), digits) for key, digits in _DIGITS.items())
+    own = Html(rounded(value, error).html) if math.isfinite(value) else DASH
+    rest = (number(found.get(key, math.nan), digits) for key, digits in _DIGITS.items())
     return (counts, background, own if norm is None else norm, *rest)
 
 
@@ -84,7 +83,7 @@ def positions_table(result: FitResult) -> Html | None:
             f"{icrs.ra.deg:.4f}, {icrs.dec.deg:+.4f}".replace("-", "−"),
             f"{galactic.l.deg:.4f}, {galactic.b.deg:+.4f}".replace("-", "−"),
         )
-        rows.append((element("b", model.name), *place, _error_text(models, model.name) if all(free) else _DASH))
+        rows.append((element("b", model.name), *place, _error_text(models, model.name) if all(free) else DASH))
     if not rows:
         return None
     return table(("Source", "RA, Dec [deg]", "l, b [deg]", "Error, 68 % · 95 % [arcmin]"), rows, "lrrr")
@@ -96,7 +95,7 @@ def _error_text(models: Any, name: str) -> str:
         ellipse = models.position_error(name)
     largest = max(ellipse.width.to_value("arcmin"), ellipse.height.to_value("arcmin")) / 2.0
     if not largest > 0:
-        return _DASH
+        return DASH
     # chi2 of two degrees of freedom: radius^2 = -2 ln(1 - p)
     return f"{largest * math.sqrt(math.log(1 - 0.68) / math.log(1 - 0.95)):.2g} · {largest:.2g}"
 

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from gammax.analysis._html import Html, element, join, minus, table
-from gammax.analysis._runs import USED, Run, Runs
+from gammax.analysis._record import USED, Run
+from gammax.analysis._runs import Runs
 
 _HEAD = (
     "Observation",
@@ -23,9 +24,9 @@ _HEAD = (
 )
 _ALIGN = "lllrrrrrrrr"
 _DIGITS = {"counts": ".10g", "counts_off": ".10g", "alpha": ".3g", "excess": ".1f", "sqrt_ts": ".1f"}
-_DASH = "–"
+DASH = "–"
 # longer tables are folded
-_MOST_ROWS = 40
+MOST_ROWS = 40
 
 
 def observations_table(runs: Runs) -> Html:
@@ -34,14 +35,14 @@ def observations_table(runs: Runs) -> Html:
     rows = [_row(run, info) for run, info in zip(runs.rows, numbers, strict=True)]
     total = _total(runs) if len(runs.used) > 1 else None
     content = table(_HEAD, rows, _ALIGN, total)
-    if len(rows) <= _MOST_ROWS:
+    if len(rows) <= MOST_ROWS:
         return content
     return element("details", join([element("summary", f"All {len(rows)} observations"), content]))
 
 
 def _row(run: Run, info: dict[str, Any]) -> tuple[object, ...]:
     name = run.name if run.status == USED else join([run.name, element("span", run.status, class_="soft")])
-    place = (f"{run.livetime / 60:.1f}", f"{run.offset:.2f}", _number(run.zenith, ".1f"))
+    place = (f"{run.livetime / 60:.1f}", f"{run.offset:.2f}", number(run.zenith, ".1f"))
     return (name, run.target, run.start, *place, *_sums(info))
 
 
@@ -53,8 +54,9 @@ def _total(runs: Runs) -> tuple[object, ...]:
 
 
 def _sums(info: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(_number(float(info.get(key, math.nan)), digits) for key, digits in _DIGITS.items())
+    return tuple(number(float(info.get(key, math.nan)), digits) for key, digits in _DIGITS.items())
 
 
-def _number(value: float, digits: str) -> str:
-    return minus(f"{value:{digits}}") if math.isfinite(value) else _DASH
+def number(value: float, digits: str) -> str:
+    """Text of a number, a dash for none."""
+    return minus(f"{value:{digits}}") if math.isfinite(value) else DASH

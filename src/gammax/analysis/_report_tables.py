@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from gammax.models import Models
 
 _DASH = "–"
+# a correlation matrix of more parameters than this has numbers for names above its columns
+_MOST_NAMED = 6
 # numbers of the datasets table, in order, and those that can be added up
 _DIGITS = {
     "bins": "d",
@@ -93,7 +95,11 @@ def correlation_table(result: FitResult) -> Html:
         (name, *map(_shaded, line[:k]), 1, *[""] * (len(short) - k - 1))
         for k, (name, line) in enumerate(zip(short, matrix, strict=True))
     ]
-    return table(("", *short), rows, "l" + "c" * len(short))
+    head = short
+    if len(short) > _MOST_NAMED:
+        head = [str(k) for k in range(1, len(short) + 1)]
+        rows = [(f"{number}  {row[0]}", *row[1:]) for number, row in zip(head, rows, strict=True)]
+    return table(("", *head), rows, "l" + "c" * len(short))
 
 
 def _shaded(value: float) -> Html:

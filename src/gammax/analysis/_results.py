@@ -12,7 +12,8 @@ from gammax import __version__
 from gammax.analysis._config import AnalysisConfig
 from gammax.analysis._cube_runs import CubeRuns
 from gammax.analysis._html import plural, rounded
-from gammax.analysis._runs import USED, Runs
+from gammax.analysis._record import USED
+from gammax.analysis._runs import Runs
 from gammax.datasets import Datasets
 from gammax.estimators import FluxPoints
 from gammax.fit import FitResult

@@ -25,6 +25,8 @@ _SAME_DEG = 0.01
 # of pointings, to be seen on dark blue
 _COLORS = ("#56B4E9", "#E69F00", "#CC79A7", "#009E73", "#D55E00", "#F0E442")
 _MOST_COLUMNS = 4
+# points in a pixel, each way, at which an exclusion mask is looked up, and how many in all
+_FINER, _MOST_PIXELS = 4, 1e6
 
 
 def plot_sky(runs: Runs, figure: Figure) -> str:
@@ -100,11 +102,18 @@ def draw_exclusion(mask: WcsNDMap | None, image: WcsNDMap, ax: Any, color: str =
     """Outline of what is excluded; whether there is any of it in the image."""
     if mask is None:
         return False
-    centers = image.geom.get_coord()["skycoord"]
+    from scipy.ndimage import gaussian_filter
+
+    # on finer pixels, and smoothed over one: a circle looks like one
+    nx, ny = image.geom.npix
+    factor = int(np.clip(np.sqrt(_MOST_PIXELS / (nx * ny)), 1, _FINER))
+    x, y = ((np.arange(factor * n) + 0.5) / factor - 0.5 for n in (nx, ny))
+    centers = image.geom.to_image().pix_to_coord(np.meshgrid(x, y))["skycoord"]
     excluded = mask.geom.contains(centers) & ~mask.get_by_coord(centers)
     if not excluded.any() or excluded.all():
         return False
-    ax.contour(excluded.astype(float), levels=[0.5], colors=[color], linestyles="dashed", linewidths=1.2)
+    smooth = gaussian_filter(excluded.astype(float), factor)
+    ax.contour(x, y, smooth, levels=[0.5], colors=[color], linestyles="dashed", linewidths=1.1)
     return True
 
 

@@ -3,61 +3,36 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-from gammax.data import Observation, Observations
+from gammax.analysis._record import USED, Column, Run, make_run, make_table, observed, table_columns
+from gammax.data import Observations
 from gammax.datasets import Datasets
-from gammax.errors import GammaxWarning
 from gammax.makers import Reduction
 from gammax.makers._datasets_maker import _names
 from gammax.maps import RegionGeom, RegionNDMap, WcsGeom, WcsNDMap
 
-USED = "used"
 _PIXEL_DEG = 0.02
 _MARGIN_DEG = 0.15
 # an image wider than this shows no region any more
 _WIDEST_DEG = 8.0
-# columns of the table: unit, digits, description
-_COLUMNS = {
-    "OBS_ID": ("", None, "number of the observation"),
-    "DATASET": ("", None, "name of its spectrum"),
-    "OBJECT": ("", None, "target as the header calls it"),
-    "DATE-OBS": ("", None, "start of the good time, UTC"),
-    "LIVETIME": ("s", ".3f", "good time without dead time"),
-    "RA_PNT": ("deg", ".5f", "pointing at half-time, ICRS"),
-    "DEC_PNT": ("deg", ".5f", "pointing at half-time, ICRS"),
-    "ZEN_PNT": ("deg", ".3f", "zenith angle, as the header says"),
-    "OFFSET": ("deg", ".4f", "of the ON region from the pointing"),
-    "COUNTS": ("", "g", "ON counts inside the mask of the fit"),
-    "COUNTS_OFF": ("", "g", "OFF counts inside the mask of the fit"),
-    "ALPHA": ("", ".5g", "ON exposure over OFF exposure"),
-    "BACKGROUND": ("", ".5g", "expected in the ON region"),
-    "EXCESS": ("", ".5g", "ON counts less background"),
-    "SIGNIFICANCE": ("", ".4g", "of the excess, in standard deviations (Li & Ma 1983, equation 17)"),
-    "STATUS": ("", None, "used, or why it was left out"),
+_NUMBERS = {
+    "COUNTS": Column("", "g", "ON counts inside the mask of the fit"),
+    "COUNTS_OFF": Column("", "g", "OFF counts inside the mask of the fit"),
+    "ALPHA": Column("", ".5g", "ON exposure over OFF exposure"),
+    "BACKGROUND": Column("", ".5g", "expected in the ON region"),
+    "EXCESS": Column("", ".5g", "ON counts less background"),
+    "SIGNIFICANCE": Column("", ".4g", "of the excess, in standard deviations (Li & Ma 1983, equation 17)"),
 }
-
-
-class Run(NamedTuple):
-    """An observation in short; angles in degrees, time in seconds, NaN where unknown."""
-
-    name: str
-    obs_id: str
-    target: str
-    start: str
-    livetime: float
-    pointing: SkyCoord
-    zenith: float
-    offset: float
-    status: str
+_COLUMNS = table_columns("name of its spectrum", "of the ON region from the pointing", _NUMBERS)
+# of `info_dict`, in the order of the columns
+_KEYS = ("counts", "counts_off", "alpha", "background", "excess", "sqrt_ts")
 
 
 @dataclass(frozen=True)
@@ -82,28 +57,25 @@ class Runs:
     @classmethod
     def record(cls, observations: Observations, reduction: Reduction, exclusion: WcsNDMap | None) -> Self:
         """Record of a reduction; reads headers, good times and events once more."""
-        datasets, names = reduction.datasets, _names(observations)
+        datasets = reduction.datasets
         region, limits = datasets[0].geom.to_image(), _energy_limits(datasets)
         rows: dict[str, Run] = {}
         events: list[SkyCoord] = []
-        with warnings.catch_warnings():
-            # of what is read the reduction has told already
-            warnings.simplefilter("ignore", GammaxWarning)
-            for group in _sharing(dict(zip(names, observations, strict=True))):
-                for name, observation in group.items():
-                    status = reduction.skipped.get(name, USED)
-                    rows[name] = _row(name, observation, region.center_skydir, status)
-                    if status != USED:
-                        continue
-                    energy = observation.events.energy_tev
-                    events.append(observation.events.radec[(energy >= limits[0]) & (energy < limits[1])])
+        for name, observation in observed(observations):
+            status = reduction.skipped.get(name, USED)
+            rows[name] = make_run(name, observation, region.center_skydir, status)
+            if status == USED:
+                energy = observation.events.energy_tev
+                events.append(observation.events.radec[(energy >= limits[0]) & (energy < limits[1])])
         image = _sky_geom(region, [row.pointing for row in rows.values() if row.status == USED])
         counts = np.zeros(image.image_shape)
         for positions in events:
             x, y = image.coord_to_idx(positions)
             on_image = (x >= 0) & (y >= 0)
             np.add.at(counts, (y[on_image], x[on_image]), 1.0)
-        return cls(tuple(rows[name] for name in names), datasets, region, WcsNDMap(image, counts), exclusion)
+        return cls(
+            tuple(rows[name] for name in _names(observations)), datasets, region, WcsNDMap(image, counts), exclusion
+        )
 
     @property
     def used(self) -> list[Run]:
@@ -129,46 +101,9 @@ class Runs:
 
     def to_table(self) -> Table:
         """Table of all observations, numbers that do not exist as NaN."""
-        lines = [_line(row, info) for row, info in zip(self.rows, self.numbers(), strict=True)]
-        table = Table(rows=lines, names=list(_COLUMNS))
-        for name, (unit, digits, description) in _COLUMNS.items():
-            table[name].description = description
-            table[name].unit = unit or None
-            table[name].format = digits
-        return table
-
-
-def _line(row: Run, info: dict[str, Any]) -> tuple[Any, ...]:
-    sums = [info.get(key, math.nan) for key in ("counts", "counts_off", "alpha", "background", "excess", "sqrt_ts")]
-    where = (row.livetime, row.pointing.ra.deg, row.pointing.dec.deg, row.zenith, row.offset)
-    return (row.obs_id, row.name, row.target, row.start, *where, *map(float, sums), row.status)
-
-
-def _row(name: str, observation: Observation, center: SkyCoord, status: str) -> Run:
-    meta, pointing = observation.meta, observation.get_pointing_icrs()
-    altitude = meta.get("ALT_PNT")
-    known = isinstance(altitude, (int, float)) and math.isfinite(altitude) and -90 <= altitude <= 90
-    return Run(
-        name,
-        str(observation.obs_id),
-        str(meta.get("OBJECT", "")).strip(),
-        observation.tstart.utc.strftime("%Y-%m-%d %H:%M:%S"),
-        float(observation.livetime.to_value("s")),
-        pointing,
-        90.0 - float(altitude) if known else math.nan,
-        float(center.separation(pointing).deg),
-        status,
-    )
-
-
-def _sharing(observations: dict[str, Observation]) -> Iterator[dict[str, Observation]]:
-    """Observations in groups that share one reading of their file: one, or its pieces; it is forgotten after each."""
-    groups: dict[int, dict[str, Observation]] = {}
-    for name, observation in observations.items():
-        groups.setdefault(id(observation.parts), {})[name] = observation
-    for group in groups.values():
-        parts = next(iter(group.values())).unread().parts
-        yield {name: replace(observation, parts=parts) for name, observation in group.items()}
+        infos = zip(self.rows, self.numbers(), strict=True)
+        known = {row.name: [float(info.get(key, math.nan)) for key in _KEYS] for row, info in infos if info}
+        return make_table(_COLUMNS, self.rows, known)
 
 
 def _sky_geom(region: RegionGeom, pointings: list[SkyCoord]) -> WcsGeom:

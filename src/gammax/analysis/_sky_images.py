@@ -1,10 +1,10 @@
-"""Cubes on common pixels as one: images of counts and prediction, and their sums over energy in a region."""
+"""Cubes on common pixels as one: images of counts and prediction, and their sums in regions over energy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy.signal import fftconvolve
@@ -18,6 +18,15 @@ from gammax.models import Models
 _ALIGNED = 1e-3
 
 
+class RegionSums(NamedTuple):
+    """Sums in a region for each reconstructed energy, (R,); `bins` : energies that the masks hold there."""
+
+    counts: np.ndarray
+    npred: np.ndarray
+    background: np.ndarray
+    bins: np.ndarray
+
+
 @dataclass(frozen=True)
 class SkyImages:
     """Sums over cubes inside their masks.
@@ -26,24 +35,22 @@ class SkyImages:
     ----------
     names : of the datasets.
     geom : image that holds all.
-    counts, npred : (ny, nx). covered : pixels that any mask holds.
+    counts, npred, background : (ny, nx). covered : pixels that any mask holds.
     edges : of reconstructed energy [TeV], (R + 1,).
-    on, on_npred, on_background : in the region, (R,); on_bins : energies inside the masks there.
+    regions : sums in each of the regions.
     """
 
     names: tuple[str, ...]
     geom: WcsGeom
     counts: np.ndarray
     npred: np.ndarray
+    background: np.ndarray
     covered: np.ndarray
     edges: np.ndarray
-    on: np.ndarray
-    on_npred: np.ndarray
-    on_background: np.ndarray
-    on_bins: np.ndarray
+    regions: tuple[RegionSums, ...]
 
     @classmethod
-    def of(cls, datasets: Iterable[Any], models: Models | None, region: Any) -> list[Self]:
+    def of(cls, datasets: Iterable[Any], models: Models | None, regions: Sequence[Any] = ()) -> list[Self]:
         """Images of cubes; those whose pixels or energies do not match are kept apart."""
         groups: list[list[tuple[Any, tuple[int, int]]]] = []
         for dataset in datasets:
@@ -54,33 +61,33 @@ class SkyImages:
                     break
             else:
                 groups.append([(dataset, (0, 0))])
-        return [cls._sum(group, models, region) for group in groups]
+        return [cls._sum(group, models, regions) for group in groups]
 
     @classmethod
-    def _sum(cls, group: list[tuple[Any, tuple[int, int]]], models: Models | None, region: Any) -> Self:
+    def _sum(cls, group: list[tuple[Any, tuple[int, int]]], models: Models | None, regions: Sequence[Any]) -> Self:
         first = group[0][0]
         low = np.min([place for _, place in group], axis=0)
         high = np.max([np.add(place, dataset.geom.npix) for dataset, place in group], axis=0)
         # as many pixels on both sides, out of which `box` cuts what is covered
         margin = np.maximum(np.maximum(-low, high - first.geom.npix), 0)
         geom = first.geom.to_image().pad((int(margin[0]), int(margin[1])))
-        counts, npred = np.zeros(geom.image_shape), np.zeros(geom.image_shape)
+        images = np.zeros((3, *geom.image_shape))
         covered = np.zeros(geom.image_shape, bool)
-        spectra = np.zeros((4, first.energy_axis.nbin))
+        spectra = np.zeros((len(regions), 4, first.energy_axis.nbin))
         for dataset, place in group:
             x, y = np.add(place, margin)
             nx, ny = dataset.geom.npix
             part = np.s_[y : y + ny, x : x + nx]
             mask, total, background = dataset.mask, *_predicted(dataset, models)
-            cubes = [np.where(mask, cube, 0.0) for cube in (dataset.counts.data, total, background)]
-            counts[part] += cubes[0].sum(axis=0)
-            npred[part] += cubes[1].sum(axis=0)
+            cubes = np.where(mask, [dataset.counts.data, total, background], 0.0)
+            images[(slice(None), *part)] += cubes.sum(axis=1)
             covered[part] |= mask.any(axis=0)
-            inside = np.zeros((ny, nx), bool) if region is None else dataset.geom.to_image().region_mask(region).data
-            spectra += [cube[:, inside].sum(axis=1) for cube in (*cubes, mask)]
-        on, on_npred, on_background, on_bins = spectra
+            for k, region in enumerate(regions):
+                inside = dataset.geom.to_image().region_mask(region).data
+                spectra[k] += [cube[:, inside].sum(axis=1) for cube in (*cubes, mask)]
         names, edges = tuple(dataset.name for dataset, _ in group), first.energy_axis.edges_value("TeV")
-        return cls(names, geom, counts, npred, covered, edges, on, on_npred, on_background, on_bins > 0)
+        sums = tuple(RegionSums(*values[:3], values[3] > 0) for values in spectra)
+        return cls(names, geom, *images, covered, edges, sums)
 
     @property
     def box(self) -> tuple[slice, slice]:
@@ -100,18 +107,18 @@ class SkyImages:
         counts, npred = (image.replace(data=np.where(self.covered, image.data / weight, 0.0)) for image in images[:2])
         return counts, npred
 
-    def significance(self, radius: float) -> np.ndarray:
-        """Residual of the counts within a radius [deg] of each pixel in standard deviations, NaN outside of the masks.
+    def significance(self, radius: float, image: str = "counts", above: str = "npred") -> np.ndarray:
+        """Difference of two images in standard deviations, both summed within a radius [deg] of each pixel.
 
-        For more than a few counts it is (counts - prediction) / sqrt(prediction).
+        NaN outside of the masks. For more than a few counts it is (counts - prediction) / sqrt(prediction).
         """
         x, y = np.asarray(self.geom.pixel_scales.to_value("deg"))
         rows, columns = (np.arange(-int(radius / size), int(radius / size) + 1) * size for size in (y, x))
         disk = (np.hypot(rows[:, np.newaxis], columns) <= radius).astype(float)
+        sums = [fftconvolve(getattr(self, name), disk, mode="same") for name in (image, above)]
         # counts are whole numbers, and a convolution by Fourier transforms knows zero to 1e-12 only
-        counts = np.round(fftconvolve(self.counts, disk, mode="same"), 6)
-        npred = fftconvolve(self.npred, disk, mode="same")
-        return np.where(self.covered, signed_root(counts, npred), np.nan)
+        sums[0] = np.round(sums[0], 6)
+        return np.where(self.covered, signed_root(*sums), np.nan)
 
 
 def signed_root(counts: np.ndarray, npred: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from gammax.data import Observation
 from gammax.errors import DataValueError
 from gammax.irf import Background2D, Background3D
-from gammax.irf._background import _TINY
+from gammax.irf._background import _NO_RATE
 from gammax.irf._dl3_axes import AXES, is_point
 from gammax.irf._grid import multilinear
 from gammax.makers._background import filled_in_energy
@@ -18,9 +18,6 @@ from gammax.simulate._field_of_view import field_to_icrs
 from gammax.simulate._sample import Sample, sample_times
 from gammax.simulate._sampling import sample_poisson_process
 from gammax.units import parse_unit
-
-# ln of a rate that is none, see `BackgroundBase`
-_NO_RATE = np.log(2 * _TINY)
 
 # coordinates in which energies (as ln E) and solid angle are even, and the way back; an offset stands for its ring
 _EVEN: dict[str, tuple[Callable, Callable]] = {
@@ -95,14 +92,13 @@ def rate_at_nodes(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Nodes per axis, the outer edges included, and the logarithm of the rate there in the unit of the table.
 
-    To the edges the rate is continued as `values` does. Where one of the two outermost nodes has no rate it stays that
-    of the outer one (H.E.S.S. DL3 DR1 has such); in the offset as well, as in a reduction.
+    As `values` has it, but that in the offset the rate of the outermost node goes on to the edge, as in a reduction.
 
     Raises
     ------
     DataValueError : an axis stands for a single value.
     """
-    nodes, table = [], np.log(np.maximum(background.data, _TINY))
+    nodes, table = [], background._log_table[1]
     for k, axis in enumerate(background.axes):
         if is_point(axis):
             raise DataValueError(
@@ -112,24 +108,13 @@ def rate_at_nodes(
                 **where,
             )
         unit = AXES[axis.name].unit
-        centers, ends = axis.center_value(unit), axis.edges_value(unit)[[0, -1]]
-        table = _continued(np.moveaxis(table, k, 0), *(_scaled(axis.name, x) for x in (centers, ends)), axis.name)
-        table = np.moveaxis(table, 0, k)
-        nodes.append(np.concatenate([ends[:1], centers, ends[1:]]))
+        low, high = axis.edges_value(unit)[[0, -1]]
+        nodes.append(np.concatenate([[low], axis.center_value(unit), [high]]))
+        if axis.nbin == 1:
+            table = np.repeat(table, 3, axis=k)
+        elif axis.name == "offset":
+            table = np.take(table, np.clip(np.arange(table.shape[k]), 1, table.shape[k] - 2), axis=k)
     return nodes, table
-
-
-def _continued(table: np.ndarray, centers: np.ndarray, ends: np.ndarray, name: str) -> np.ndarray:
-    """Table with a row before the first and after the last one, along its first axis."""
-    outer = []
-    for end, (k, inner) in zip(ends, ((0, 1), (-1, -2)), strict=True):
-        row = table[k]
-        if len(centers) > 1 and name != "offset":
-            slope = (row - table[inner]) / (centers[k] - centers[inner])
-            known = (row > _NO_RATE) & (table[inner] > _NO_RATE)
-            row = np.where(known, row + slope * (end - centers[k]), row)
-        outer.append(row)
-    return np.concatenate([outer[:1], table, outer[1:]])
 
 
 def ring_to_field(offset: np.ndarray, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,21 +12,23 @@ from gammax import __version__
 from gammax._fits import write_fits
 from gammax._paths import check_targets, replace_file, resolve_path
 from gammax.data import DataStore, Observation
-from gammax.simulate._demo import simulate_demo
+from gammax.simulate._demo import demo_exclusion, simulate_demo
 
 RUNS = tuple(f"run_{number}.fits.gz" for number in (1, 2, 3, 4))
 IRFS = "irfs.fits.gz"
 INDEX = ("hdu-index.fits.gz", "obs-index.fits.gz")
 # written by hand, and not simulated
-SETTINGS = ("config.yaml", "models.yaml")
-FILES = (*RUNS, IRFS, *INDEX, *SETTINGS)
+SETTINGS = ("config.yaml", "models.yaml", "config_3d.yaml", "models_3d.yaml")
+EXCLUSION = "exclusion.fits.gz"
+FILES = (*RUNS, IRFS, *INDEX, EXCLUSION, *SETTINGS)
 
 
 def make_demo(folder: str | Path, overwrite: bool = False) -> Path:
     """Simulate the demo data set into a folder: always the same events, and on one platform the same bytes.
 
-    Four runs of 28 minutes, 0.5 deg around a source with a power law (the truth is in the headers of the events), one
-    file with the responses of an invented telescope for all of them, index tables, configuration and start models.
+    Four runs of 28 minutes, 0.5 deg around a point source, with an extended one 0.8 deg beside it (the truth is in the
+    headers of the events); one file with the responses of an invented telescope for all of them, index tables, a mask
+    that excludes the sources from the background; configurations and start models for spectrum and cube.
 
     Raises
     ------
@@ -41,6 +43,7 @@ def make_demo(folder: str | Path, overwrite: bool = False) -> Path:
         run.write(folder / name, overwrite, include_irfs=False)
     _write_irfs(runs[0], folder / IRFS, overwrite)
     DataStore.from_events_files([folder / name for name in RUNS], folder / IRFS).write(folder, overwrite)
+    demo_exclusion().write(folder / EXCLUSION, overwrite=overwrite)
     for path, content in settings.items():
         replace_file(path, lambda stream, content=content: stream.write(content), overwrite)
     return folder

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from astropy.coordinates import SkyCoord
 
 from gammax import __version__
 from gammax.data import Observation
@@ -24,9 +23,7 @@ _GADF = {
 _IF_UNKNOWN = {"TELESCOP": "SIMULATED", "INSTRUME": "SIMULATED", "ORIGIN": "gammax"}
 
 
-def events_header(
-    observation: Observation, models: Sequence[Any], positions: Mapping[str, SkyCoord], seed: int
-) -> dict[str, Any]:
+def events_header(observation: Observation, models: Sequence[Any], seed: int) -> dict[str, Any]:
     """Cards of the events: those of the observation, those that the format asks for, and the truth."""
     from gammax.models import Models
 
@@ -41,9 +38,10 @@ def events_header(
     }
     truth: dict[str, Any] = {"SEED": seed}
     for number, model in enumerate(models, start=1):
-        icrs = positions[model.name].icrs
-        truth |= {f"MCNAME{number}": model.name, f"MCRA{number}": float(icrs.ra.deg)}
-        truth[f"MCDEC{number}"] = float(icrs.dec.deg)
+        truth[f"MCNAME{number}"] = model.name
+        if model.position is not None:
+            icrs = model.position.icrs
+            truth |= {f"MCRA{number}": float(icrs.ra.deg), f"MCDEC{number}": float(icrs.dec.deg)}
     # without a covariance, which belongs to a fit and not to a truth
     truth["MCMODELS"] = json.dumps(Models(models).to_dict(), default=_number)
     return {

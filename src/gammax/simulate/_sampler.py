@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from astropy.coordinates import SkyCoord
 
 from gammax.data import EventList, Observation
 from gammax.data._lazy import LazyParts
-from gammax.errors import DataValueError, SchemaError, did_you_mean
+from gammax.errors import DataValueError, SchemaError
 from gammax.simulate._background import background_events
 from gammax.simulate._header import events_header
 from gammax.simulate._sample import Sample, join
@@ -23,10 +22,10 @@ from gammax.simulate._source import source_events
 class ObservationEventSampler:
     """Simulates the events of observations, unbinned, with the responses that the reduction uses.
 
-    True energies follow spectrum x effective area at the offset of the source; ENERGY follows the energy dispersion,
-    the direction the PSF there. Background events follow the interpolated rate of `Background3D` or `Background2D`.
-    Times are even over the good time. A source is seen for the live time, the background, by its definition, for the on
-    time.
+    True energies and positions follow spectrum x shape x effective area at the offset of the position; ENERGY follows
+    the energy dispersion, the direction the PSF there. Background events follow the interpolated rate of
+    `Background3D` or `Background2D`. Times are even over the good time. A source is seen for the live time, the
+    background, by its definition, for the on time.
 
     Parameters
     ----------
@@ -46,25 +45,23 @@ class ObservationEventSampler:
                 "GX-SIMULATE-030", "a seed is a whole number", found=repr(self.seed), expected="0 or more"
             )
 
-    def run(
-        self, observation: Observation, models: Iterable[Any] = (), positions: Mapping[str, SkyCoord] | None = None
-    ) -> Observation:
+    def run(self, observation: Observation, models: Iterable[Any] = ()) -> Observation:
         """The observation with simulated events, in memory; events that it had are not used.
 
         The truth is in the columns MC_ID (0: background; n: the n-th model), MC_ENERGY, MC_RA, MC_DEC (NaN for
-        background), and in the header: SEED; MCNAMEn, MCRAn, MCDECn [deg] of the n-th model; MCMODELS, the models as
-        JSON text of what `Models.from_dict` takes.
+        background), and in the header: SEED; MCNAMEn, MCRAn, MCDECn [deg] of the n-th model, where it has a position;
+        MCMODELS, the models as JSON text of what `Models.from_dict` takes.
 
         Parameters
         ----------
         observation : pointing, good time and responses; without `bkg` there is no background.
-        models : sky models, point sources. Those whose `datasets_names` do not name the observation are left out.
-        positions : where they are, by name.
+        models : sky models with spatial models of any kind. Those whose `datasets_names` do not name the observation
+            are left out.
 
         Raises
         ------
-        SchemaError : a response or a position is missing, or names no model. DataValueError : a drifting telescope, or
-            a flux that cannot be simulated. GeometryError : a source beyond the responses.
+        SchemaError : a response or a spatial model is missing, or a model that is no source. DataValueError : a
+            drifting telescope, or a flux that cannot be simulated. GeometryError : a source beyond the responses.
         """
         if observation.pointing.mode == "DRIFT":
             raise DataValueError(
@@ -73,12 +70,11 @@ class ObservationEventSampler:
                 obs_id=observation.obs_id,
                 expected="a pointing that is fixed on the sky",
             )
-        chosen, places = self._sources(observation, models, positions or {})
+        chosen = self._sources(observation, models)
         samples = [self._background(observation)]
         for model in chosen:
-            rng = stream(self.seed, observation.obs_id, model.name)
-            samples.append(source_events(rng, observation, model, places[model.name]))
-        meta = events_header(observation, chosen, places, int(self.seed))
+            samples.append(source_events(stream(self.seed, observation.obs_id, model.name), observation, model))
+        meta = events_header(observation, chosen, int(self.seed))
         events = _event_list(samples, observation, meta)
         irfs = {name: getattr(observation, name) for name in observation.available_irfs}
         given = {"events": events, "gti": observation.gti, "meta": meta, **irfs}
@@ -91,35 +87,27 @@ class ObservationEventSampler:
         return background_events(stream(self.seed, observation.obs_id, ""), observation)
 
     @staticmethod
-    def _sources(
-        observation: Observation, models: Iterable[Any], positions: Mapping[str, SkyCoord]
-    ) -> tuple[list[Any], dict[str, SkyCoord]]:
-        """Models of the observation, and the positions of all."""
-        from gammax.models import Models
+    def _sources(observation: Observation, models: Iterable[Any]) -> list[Any]:
+        """Models of the observation."""
+        from gammax.models import Models, SkyModel
 
-        known = Models(models)
-        unknown = next((name for name in positions if name not in known.names), None)
-        if unknown is not None:
-            raise SchemaError(
-                "GX-SIMULATE-032",
-                f"a position of {unknown!r}, which is no model",
-                do=did_you_mean(unknown, known.names),
-            )
-        missing = next((name for name in known.names if name not in positions), None)
-        if missing is not None:
-            raise SchemaError(
-                "GX-SIMULATE-033",
-                f"model {missing!r} has no position",
-                found=", ".join(positions) or "no positions",
-                do=f"run(observation, models, {{{missing!r}: SkyCoord(...)}})",
-            )
-        for name, position in positions.items():
-            if not isinstance(position, SkyCoord) or position.shape != ():
+        chosen = [model for model in Models(models) if model.applies_to(str(observation.obs_id))]
+        for model in chosen:
+            if not isinstance(model, SkyModel) or not model.apply_irf["exposure"]:
                 raise SchemaError(
-                    "GX-SIMULATE-034", f"the position of {name!r} is no single SkyCoord", found=repr(position)[:200]
+                    "GX-SIMULATE-032",
+                    f"model {model.name!r} is no source of photons",
+                    found=type(model).__name__,
+                    expected="a SkyModel with apply_irf exposure; the background is that of the responses",
                 )
-        places: dict[str, Any] = {name: position.icrs for name, position in positions.items()}
-        return [model for model in known if model.applies_to(str(observation.obs_id))], places
+            if model.spatial_model is None:
+                raise SchemaError(
+                    "GX-SIMULATE-033",
+                    f"model {model.name!r} has no position",
+                    found="no spatial model",
+                    do="model.replace(spatial_model=PointSpatialModel.from_position(SkyCoord(...)))",
+                )
+        return chosen
 
 
 def _event_list(samples: list[Sample], observation: Observation, meta: dict[str, Any]) -> EventList:

@@ -1,4 +1,4 @@
-"""Events of a point source."""
+"""Events of a source."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gammax.irf import EffectiveAreaTable2D, EnergyDispersion2D
 from gammax.irf._dl3_axes import is_point
 from gammax.simulate._sample import Sample, sample_times
 from gammax.simulate._sampling import poisson, sample_piecewise_linear, sample_rows
+from gammax.simulate._shape import Shape
 
 # a piece of the grid is 0.2 % wide in energy: its trapezoids are good to 1e-6 of the counts for a power law
 NODES_PER_E = 500
@@ -22,28 +23,39 @@ _AT_ONCE = 2**14
 _NEEDED = ("aeff", "edisp", "psf")
 
 
-def source_events(rng: np.random.Generator, observation: Observation, model: Any, position: SkyCoord) -> Sample:
-    """Events of a model at a position: true energies, then what the responses at its offset make of them.
+def source_events(rng: np.random.Generator, observation: Observation, model: Any) -> Sample:
+    """Events of a model: true energies and positions, then what the responses at their offsets make of them.
 
-    Those whose true energy has no dispersion in the table are lost, as in `EnergyDispersion2D.to_edisp_kernel`.
+    They are drawn with the largest effective area anywhere in the source, and kept with the ratio of that at their own
+    position (thinning). Those whose true energy has no dispersion in the table are lost, as in
+    `EnergyDispersion2D.to_edisp_kernel`.
 
     Raises
     ------
     SchemaError : a response is missing or has a directional cut in it. GeometryError : the energy dispersion ends
-        before the offset of the source. DataValueError : a flux that is negative or not finite.
+        before an event of the source. DataValueError : a flux that is negative or not finite.
     """
     where = {"obs_id": observation.obs_id, "model": model.name}
     _check_responses(observation, where)
-    offset = float(observation.get_pointing_icrs().separation(position).deg)
-    log_energy, rate = event_rate(observation.aeff, model.spectral_model, offset, where)
+    aeff, pointing = observation.aeff, observation.get_pointing_icrs()
+    low, high = aeff.axes["energy_true"].edges_value("TeV")[[0, -1]]
+    shape = Shape.of(model.spatial_model, pointing, float(aeff.axes["offset"].edges_value("deg")[-1]), (low, high))
+    offsets = shape.offsets(pointing)
+    log_energy, rate = event_rate(aeff, model.spectral_model, shape, offsets, where)
     expected = np.trapezoid(rate, log_energy) * float(observation.livetime.to_value("s"))
     size = poisson(rng, float(expected), **where)
     true = np.exp(sample_piecewise_linear(rng, log_energy, rate, size)) if size else np.empty(0)
-    energy = true * sample_migra(rng, observation.edisp, true, offset, where)
-    ra, dec = _directions(rng, observation.psf, true, offset, position)
-    time = sample_times(rng, observation.gti, size)
-    places = (np.full(size, angle) for angle in (position.ra.deg, position.dec.deg))
-    sample = Sample(time, energy, ra, dec, true, *places)
+    place = shape.draw(rng, true)
+    offset = pointing.separation(place).deg
+    if offsets[0] < offsets[1]:
+        kept = rng.random(size) * largest_area(aeff, true, offsets) < aeff.values(energy_true=true, offset=offset)
+        true, place, offset = true[kept], place[kept], offset[kept]
+    applied, energy = model.apply_irf, true
+    if applied["edisp"]:
+        energy = true * sample_migra(rng, observation.edisp, true, offset, where)
+    seen = _directions(rng, observation.psf, true, offset, place) if applied["psf"] else place
+    time = sample_times(rng, observation.gti, len(true))
+    sample = Sample(time, energy, seen.ra.deg, seen.dec.deg, true, place.ra.deg, place.dec.deg)
     return sample.select(np.isfinite(energy))
 
 
@@ -69,9 +81,11 @@ def _check_responses(observation: Observation, where: dict[str, Any]) -> None:
 
 
 def event_rate(
-    aeff: EffectiveAreaTable2D, spectrum: Any, offset: float, where: dict[str, Any]
+    aeff: EffectiveAreaTable2D, spectrum: Any, shape: Shape, offsets: tuple[float, float], where: dict[str, Any]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rate of events per ln(true energy) [s-1] on a grid of ln(E / TeV) that ends where the effective area does.
+    """Rate of events per ln(true energy) [s-1] for the largest effective area between two offsets [deg].
+
+    On a grid of ln(E / TeV) that ends where the effective area does.
 
     Raises
     ------
@@ -82,9 +96,8 @@ def event_rate(
     grid = np.linspace(np.log(low), np.log(high), 2 + int(NODES_PER_E * np.log(high / low)))
     # where the interpolated area has its kinks
     energy = np.unique(np.concatenate([[low, high], np.exp(grid[1:-1]), axis.center_value("TeV")]))
-    area = aeff.values(energy_true=energy, offset=offset)
-    flux = spectrum(energy * u.TeV).value
-    rate = energy * flux * area
+    flux = spectrum(energy * u.TeV).value * shape.total(energy)
+    rate = energy * flux * largest_area(aeff, energy, offsets)
     bad = ~(np.isfinite(rate) & (rate >= 0))
     if bad.any():
         k = int(np.argmax(bad))
@@ -98,38 +111,48 @@ def event_rate(
     return np.log(energy), rate
 
 
+def largest_area(aeff: EffectiveAreaTable2D, energy: np.ndarray, offsets: tuple[float, float]) -> np.ndarray:
+    """Largest effective area [cm2] at true energies [TeV] between two offsets [deg].
+
+    It is at one of them or at a node between, because the interpolated area is linear in the offset there.
+    """
+    axis = aeff.axes["offset"]
+    nodes = np.concatenate([axis.center_value("deg"), axis.edges_value("deg")[[0, -1]]])
+    inside = nodes[(nodes > offsets[0]) & (nodes < offsets[1])]
+    at = np.unique([*offsets, *inside])
+    return aeff.values(energy_true=energy[:, np.newaxis], offset=at).max(axis=1)
+
+
 def sample_migra(
-    rng: np.random.Generator, edisp: EnergyDispersion2D, true: np.ndarray, offset: float, where: dict[str, Any]
+    rng: np.random.Generator, edisp: EnergyDispersion2D, true: np.ndarray, offset: np.ndarray, where: dict[str, Any]
 ) -> np.ndarray:
     """Ratio of reconstructed to true energy; evenly distributed inside a bin of the table, NaN without dispersion.
 
     Raises
     ------
-    GeometryError : the offset lies beyond the table.
+    GeometryError : an offset lies beyond the table.
     """
     edges = edisp.axes["migra"].edges_value("")
     nearest, farthest = edisp.axes["offset"].edges_value("deg")[[0, -1]]
-    if len(true) and not (is_point(edisp.axes["offset"]) or nearest <= offset <= farthest):
+    outside = (offset < nearest) | (offset > farthest)
+    if outside.any() and not is_point(edisp.axes["offset"]):
         raise GeometryError(
             "GX-SIMULATE-013",
             "the source lies outside of the field of view of the energy dispersion",
-            found=f"{offset:.4g} deg",
+            found=f"{offset[outside][0]:.4g} deg",
             expected=f"{nearest:.4g} to {farthest:.4g} deg",
             **where,
         )
-    width, place = np.diff(edges), np.asarray(offset)
-    return sample_rows(rng, edges, lambda rows: edisp._density(true[rows], place) * width, len(true))
+    width = np.diff(edges)
+    return sample_rows(rng, edges, lambda rows: edisp._density(true[rows], offset[rows]) * width, len(true))
 
 
-def _directions(
-    rng: np.random.Generator, psf: Any, true: np.ndarray, offset: float, position: SkyCoord
-) -> tuple[np.ndarray, np.ndarray]:
-    """Right ascension and declination [deg] of events that the PSF scatters around a position."""
+def _directions(rng: np.random.Generator, psf: Any, true: np.ndarray, offset: np.ndarray, place: SkyCoord) -> SkyCoord:
+    """Where events are seen that the PSF scatters around their places."""
     if not len(true):
-        return np.empty(0), np.empty(0)
+        return place
     fraction = rng.uniform(np.finfo(float).tiny, 1.0, len(true))
     angle = rng.uniform(0.0, 2 * np.pi, len(true))
     pieces = [slice(start, start + _AT_ONCE) for start in range(0, len(true), _AT_ONCE)]
-    radius = [psf.containment_radius(fraction[rows], true[rows] * u.TeV, offset * u.deg).value for rows in pieces]
-    scattered: Any = position.directional_offset_by(angle * u.rad, np.concatenate(radius) * u.deg)
-    return scattered.ra.deg, scattered.dec.deg
+    radius = [psf.containment_radius(fraction[rows], true[rows] * u.TeV, offset[rows] * u.deg).value for rows in pieces]
+    return place.directional_offset_by(angle * u.rad, np.concatenate(radius) * u.deg)
