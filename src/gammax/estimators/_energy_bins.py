@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
+from jax import Array
 
 from gammax.errors import GammaxWarning, GeometryError
 from gammax.likelihood import Likelihood, Problem
@@ -47,9 +48,9 @@ def energy_bins(
     edges = snap_edges(edges, datasets)
     pairs = itertools.pairwise(edges)
     groups = zip(*(_masks(likelihood, datasets, low, high) for low, high in pairs), strict=True)
-    masks = [np.stack(group) for group in groups]
-    lower, seen = norm_floor(likelihood.problem, np.asarray(likelihood.theta0), index, masks)
-    return EnergyBins(edges, *split_by_bin(likelihood.problem, masks), lower, seen)
+    problem, masks = split_by_bin(likelihood.problem, [np.stack(group) for group in groups])
+    lower, seen = norm_floor(problem, np.asarray(likelihood.theta0), index, masks)
+    return EnergyBins(edges, problem, masks, lower, seen)
 
 
 def snap_edges(edges: np.ndarray, datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff]) -> np.ndarray:
@@ -86,17 +87,23 @@ def snap_edges(edges: np.ndarray, datasets: Sequence[SpectrumDataset | SpectrumD
 def _masks(
     likelihood: Likelihood, datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], lower: float, upper: float
 ) -> list[np.ndarray]:
-    """Per stack (D, R): the fit's mask and the bins that lie wholly between two energies [TeV]."""
-    masks = [np.array(stack.mask) for stack in likelihood.problem.stacks]
+    """Per stack (D, R), bool: bins of the fit that lie wholly between two energies [TeV]."""
+    masks = [np.array(stack.mask, bool) for stack in likelihood.problem.stacks]
     for dataset, (_, stack, place) in zip(datasets, likelihood.dataset_places, strict=True):
         edges = dataset.energy_axis.edges_value("TeV")
         inside = (edges[:-1] >= lower * (1 - _EDGE_RTOL)) & (edges[1:] <= upper * (1 + _EDGE_RTOL))
         part = likelihood.problem.stacks[stack]
-        masks[stack][place] *= inside[np.asarray(part.energy[place])] if isinstance(part, CubeStack) else inside
+        masks[stack][place] &= inside[np.asarray(part.energy[place])] if isinstance(part, CubeStack) else inside
     return masks
 
 
-_signals = jax.jit(lambda problem, theta: problem.signals(theta))
+def _expected(problem: Problem, theta: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Signal and background (0 for wstat) per stack, (D, R)."""
+    values = problem.slot_values(theta)
+    return problem.signals(theta), tuple(stack.background(values) for stack in problem.stacks)
+
+
+_expected_in_bins = jax.jit(jax.vmap(_expected, in_axes=(0, None)))
 
 
 def norm_floor(
@@ -107,18 +114,23 @@ def norm_floor(
 
     For wstat with n_on > 0 the profiled background keeps the expectation positive at any norm; with n_on = 0 it is
     zero at a signal of -alpha n_off / (1 + alpha). An energy bin without ON counts stops at 0.
+
+    Parameters
+    ----------
+    problem, masks : of `EnergyBins`.
     """
     unit = np.eye(len(theta))[index]
-    with_source, without = (_signals(problem, theta + (norm - theta[index]) * unit) for norm in (1.0, 0.0))
+    with_source, background = _expected_in_bins(problem, theta + (1.0 - theta[index]) * unit)
+    without, _ = _expected_in_bins(problem, theta - theta[index] * unit)
     floors, totals, seen = [], [], []
-    for stack, mask, one, none in zip(problem.stacks, masks, with_source, without, strict=True):
-        rate, other, counts = np.asarray(one) - np.asarray(none), np.asarray(none), np.asarray(stack.counts)
+    for stack, mask, one, none, other in zip(problem.stacks, masks, with_source, without, background, strict=True):
+        rate, others, counts = np.asarray(one) - np.asarray(none), np.asarray(none), np.asarray(stack.counts)
         if stack.alpha is None:
-            room = np.asarray(stack.background(problem.slot_values(theta)))
+            room = np.asarray(other)
         else:
             room = np.where(counts > 0, np.inf, stack.alpha * stack.counts_off / (1.0 + stack.alpha))
         sees = (mask > 0) & (rate > 0)
-        floors.append(np.where(sees, -(room + other) / np.where(rate > 0, rate, 1.0), -np.inf).max(axis=(1, 2)))
+        floors.append(np.where(sees, -(room + others) / np.where(rate > 0, rate, 1.0), -np.inf).max(axis=(1, 2)))
         totals.append((sees * counts).sum(axis=(1, 2)))
         seen.append(((mask > 0) & (rate != 0)).any(axis=(1, 2)))
     lower = np.where(sum(totals) > 0, np.minimum(np.max(floors, axis=0), 0.0), 0.0)
@@ -139,14 +151,13 @@ def split_by_bin(problem: Problem, masks: list[np.ndarray]) -> tuple[Problem, li
     stacks, parts = [], []
     for stack, mask in zip(problem.stacks, masks, strict=True):
         if isinstance(stack, CubeStack) and not stack.moves:
-            inside = mask > 0
-            size = max(1, int(inside.sum(axis=-1).max()))
+            size = max(1, int(mask.sum(axis=-1).max()))
             # those inside first, in their order
-            elements = np.argsort(~inside, axis=-1, kind="stable")[..., :size]
+            elements = np.argsort(~mask, axis=-1, kind="stable")[..., :size]
             stacks.append(stack.take(elements))
-            parts.append(np.take_along_axis(mask, elements, axis=-1))
+            parts.append(np.take_along_axis(mask, elements, axis=-1).astype(float))
         else:
             stacks.append(repeated(stack))
-            parts.append(mask)
+            parts.append(mask.astype(float))
     plain = {name: repeated(getattr(problem, name)) for name in ("values", "scale", "lower", "upper")}
     return dataclasses.replace(problem, stacks=tuple(stacks), **plain), parts

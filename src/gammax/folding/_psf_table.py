@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # part of the PSF that matters, at the energy where it is widest
 _CONTAINMENT = 0.99999
-# of the PSF: flux-point TS of the H.E.S.S. Crab cube are met to 8e-4 of exact sums over its table, with 12 to 1.5e-3; with
-# 16 the weights cancel each other, as what is left is the noise of the table
+# of the PSF: flux-point TS of the H.E.S.S. Crab cube are met to 8e-4 of exact sums over its table, with 12 to 1.5e-3;
+# with 16 the weights cancel each other, as what is left is the noise of the table
 _GAUSSIANS = 14
 
 

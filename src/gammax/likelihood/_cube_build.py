@@ -146,7 +146,7 @@ class Draft:
         found = [(m.view, *self.layout.masks(m.view)) for m in self.sources[kind]]
         shapes = [view.basis.shape for view, *_ in found]
         shape = (max(ny for ny, _ in shapes), max(nx for _, nx in shapes))
-        masked = any(not masks.all() for *_, masks in found) or any(other != shape for other in shapes)
+        masked = any(not (masks == 1).all() for *_, masks in found) or any(other != shape for other in shapes)
         places = max(len(self.layout.places(view)) for view, *_ in found)
         return _Sizes(shape, round_up(places), max(len(masks) for *_, masks in found) if masked else 0)
 
@@ -179,10 +179,10 @@ class Draft:
             counts = np.where(self.dataset.arrays.mask, plan.model.map.values(), 0.0)
             return self._scaled(member, self.layout.gather(counts * self._factor(plan), n_single), n_single)
         if isinstance(view, Footprint):
-            matrix = self.layout.matrix(view, n_single)
             if plan.shape is None:
-                return FixedSource(matrix, plan.spectrum.renumbered())
-            return FixedCounts(matrix @ unit_flux(plan, self.edges, self.panels), 0 if member.slots else None)
+                return FixedSource(self.layout.matrix(view, n_single), plan.spectrum.renumbered())
+            counts = self.layout.counts(view, unit_flux(plan, self.edges, self.panels), n_single)
+            return FixedCounts(counts, 0 if member.slots else None)
         recipes = plan.spectrum.renumbered(), plan.spatial.renumbered(len(plan.spectrum.slots))
         if isinstance(view.basis, Mixture):
             masks = (sizes.n_masks, *sizes.shape) if sizes.n_masks else None
@@ -191,7 +191,7 @@ class Draft:
             return MovingMixture(elements, view.response, *recipes, _padded(view.basis, sizes.shape), sized)
         masks = self.layout.masks(view)[1]
         n_places = round_up(len(self.layout.places(view)))
-        elements = self.layout.elements(view, n_single, n_places, None if masks.all() else masks.shape)
+        elements = self.layout.elements(view, n_single, n_places, None if (masks == 1).all() else masks.shape)
         return MovingGrid(elements, view.response, *recipes, view.basis)
 
     def _background_part(self, member: _Member, n_single: int) -> FixedCounts | ScaledCounts:

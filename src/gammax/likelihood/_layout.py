@@ -107,6 +107,16 @@ class Layout:
         matrix[n_single : n_single + self.n_energy] = response * (empty @ basis.reshape(len(basis), -1).T)
         return matrix
 
+    def counts(self, footprint: Footprint, flux: np.ndarray, n_single: int) -> np.ndarray:
+        """Elements (E,) of a source with a flux (T,) [cm-2 s-1]."""
+        rows, columns, basis, response = footprint
+        seen = np.tensordot(response * flux, basis, axes=1)
+        counts, places = np.zeros(n_single + 2 * self.n_energy), self.places(footprint)
+        counts[places] = seen[self.energy[places], self.y[places] - rows.start, self.x[places] - columns.start]
+        empty = self.empty[:, rows, columns]
+        counts[n_single : n_single + self.n_energy] = np.where(empty, seen, 0.0).sum(axis=(1, 2))
+        return counts
+
     def places(self, view: View | Footprint) -> np.ndarray:
         """Which single bins lie in a cutout, (N,)."""
         rows, columns = view.rows, view.columns
@@ -183,6 +193,10 @@ class RegionLayout:
     def matrix(self, footprint: Footprint, n_single: int) -> np.ndarray:
         """Elements (R, T) of a source: counts of a unit flux [cm-2 s-1] in every true-energy bin."""
         return footprint.response * footprint.basis[:, 0, 0]
+
+    def counts(self, footprint: Footprint, flux: np.ndarray, n_single: int) -> np.ndarray:
+        """Elements (R,) of a source with a flux (T,) [cm-2 s-1]."""
+        return self.matrix(footprint, n_single) @ flux
 
     def places(self, view: RegionView) -> np.ndarray:
         """None: no bin of the region's image is an element."""
