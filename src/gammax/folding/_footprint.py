@@ -13,8 +13,8 @@ import numpy as np
 
 from gammax.folding._mixture import Mixture, in_masks
 from gammax.folding._region import region_image
-from gammax.folding._region_view import RegionView, dispersion, region_exposure, view_of
-from gammax.folding._view import View, check_view, is_bare_point
+from gammax.folding._region_view import RegionView, region_exposure, view_of
+from gammax.folding._view import View, check_view, dispersion, is_bare_point
 from gammax.maps import RegionGeom
 from gammax.models import GaussianSpatialModel
 
@@ -87,7 +87,7 @@ def _bare_point(dataset: SpectrumDataset | SpectrumDatasetOnOff, model: SkyModel
     if not np.all(dataset.geom.contains(position)):
         return None
     exposure = region_exposure(dataset, model)[:, None, None]
-    return Footprint(slice(0, 1), slice(0, 1), exposure, dispersion(dataset, model, position))
+    return Footprint(slice(0, 1), slice(0, 1), exposure, dispersion(dataset, model, position, order))
 
 
 def _footprint(view: View | RegionView, spatial: SpatialModel) -> Footprint:

@@ -21,13 +21,13 @@ from gammax.folding._view import (
     View,
     check_point,
     check_view,
+    dispersion,
     is_gaussian,
     is_whole,
     make_view,
     room_of,
     round_up,
 )
-from gammax.irf import EDispKernel
 from gammax.maps import WcsGeom
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def make_region_view(dataset: Any, model: SkyModel, order: str = "exposure-first
     radius = float(spatial.evaluation_radius or 0.0) + MARGIN + room_of(spatial)
     if center.separation(position).deg > extent + reach + radius:
         return None
-    exposure, response = region_exposure(dataset, model), dispersion(dataset, model, position)
+    exposure, response = region_exposure(dataset, model), dispersion(dataset, model, position, order)
     if is_gaussian(spatial):
         mixture = _mixture(image, position, table, exposure)
         return RegionView(mixture, response, image.coverage[np.newaxis])
@@ -101,16 +101,6 @@ def region_exposure(dataset: Any, model: SkyModel) -> np.ndarray:
     """Exposure [cm2 s] that a source is seen with, (T,)."""
     exposure = np.ravel(dataset.exposure.values("cm2 s"))
     return exposure if model.apply_irf["exposure"] else np.ones_like(exposure)
-
-
-def dispersion(dataset: Any, model: SkyModel, position: SkyCoord) -> np.ndarray:
-    """Energy dispersion that a source is seen with, (R, T)."""
-    true, reco = dataset.energy_axis_true, dataset.energy_axis
-    if dataset.edisp is None or not model.apply_irf["edisp"]:
-        return EDispKernel.from_diagonal_response(true, reco).pdf_matrix.T
-    if isinstance(dataset.edisp, EDispKernel):
-        return dataset.edisp.pdf_matrix.T
-    return dataset.edisp.get_edisp_kernel(energy_axis=reco, position=position).pdf_matrix.T
 
 
 def _gaussians(table: PSFTable | None, image: RegionImage, energies: int) -> tuple[np.ndarray, np.ndarray]:

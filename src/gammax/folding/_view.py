@@ -12,9 +12,12 @@ from gammax.folding._grid import Grid, kernel_transform, pixel_kernels
 from gammax.folding._mixture import Mixture, local_quadratic
 from gammax.folding._plane import Plane, make_plane
 from gammax.folding._psf_table import PSFTable, has_psf, psf_table
+from gammax.irf import EDispKernel
 from gammax.models import GaussianSpatialModel, PointSpatialModel, TemplateSpatialModel
 
 if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
     from gammax.datasets import MapDataset
     from gammax.models import SkyModel
 
@@ -74,7 +77,7 @@ def make_view(dataset: MapDataset, model: SkyModel, order: str = "exposure-first
     box = _inside(wanted, geom.image_shape)
     if box is None:
         return None
-    response = _response(dataset, model, position)
+    response = dispersion(dataset, model, position, order)
     exposure = dataset.arrays.exposure if model.apply_irf["exposure"] else np.ones_like(dataset.arrays.exposure)
     after = order == "psf-first" and (table is None or not table.reco)
     if table is not None and _is_closed(spatial, plane):
@@ -168,13 +171,20 @@ def _inside(box: tuple[slice, slice], shape: tuple[int, int]) -> tuple[slice, sl
     return slices[0], slices[1]
 
 
-def _response(dataset: MapDataset, model: SkyModel, position: Any) -> np.ndarray:
-    from gammax.irf import EDispKernel
+def dispersion(dataset: Any, model: SkyModel, position: SkyCoord, order: str) -> np.ndarray:
+    """Energy dispersion that a source is seen with, (R, T).
 
+    Linear between the pixels of its map: the shares that masked runs have in a stack change from one to the next, and
+    predictions of the stack with them, by 3 % in a bin that two runs of four reach. As Gammapy has it, in its order,
+    that of the nearest pixel.
+    """
     true, reco = dataset.energy_axis_true, dataset.energy_axis
     if dataset.edisp is None or not model.apply_irf["edisp"]:
         return EDispKernel.from_diagonal_response(true, reco).pdf_matrix.T
-    return dataset.edisp.get_edisp_kernel(energy_axis=reco, position=position).pdf_matrix.T
+    if isinstance(dataset.edisp, EDispKernel):
+        return dataset.edisp.pdf_matrix.T
+    method = "nearest" if order == "psf-first" else "linear"
+    return dataset.edisp.get_edisp_kernel(energy_axis=reco, position=position, method=method).pdf_matrix.T
 
 
 def _mixture(
@@ -243,7 +253,7 @@ def _grid(
     shape = (rows.stop - rows.start, columns.stop - columns.start)
     transform, padded = None, shape
     if table is not None:
-        transform, padded = kernel_transform(pixel_kernels(table.rad, table.density, plane.sky_per_pixel, reach), shape)
+        transform, padded = kernel_transform(pixel_kernels(*table.gaussians, plane.sky_per_pixel, reach), shape)
     return Grid(
         lon=lon,
         lat=lat,

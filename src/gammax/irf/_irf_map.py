@@ -166,8 +166,8 @@ class IRFMap:
 
         Parameters
         ----------
-        method : "nearest", of the pixel that holds it; "linear", between the centres of four pixels. By default, as the
-            field has it, linear for a PSF and nearest for an energy dispersion.
+        method : "nearest", of the pixel that holds it; "linear", between the centres of four pixels, those of them that
+            are valid. By default, as the field has it, linear for a PSF and nearest for an energy dispersion.
         """
         method = self.lookup if method is None else method
         if method not in METHODS:
@@ -175,7 +175,11 @@ class IRFMap:
         data = self._map.data
         if self.is_region:
             return data[..., 0, 0]
-        return _look_up(data, self.geom.coord_to_pix(self.nearest_valid_position(position)), method)
+        pix = self.geom.coord_to_pix(self.nearest_valid_position(position))
+        values = _look_up(data, pix, method)
+        # of four pixels that are not all valid, the mean of those that are
+        known = float(_look_up(self._is_valid.astype(float), pix, method))
+        return values / known if 0.0 < known < 1.0 else values
 
     def to_region_nd_map(self, region: Any = None, method: str = "nearest") -> Self:
         """Response at a position or in a region, as a map of one region.
