@@ -25,6 +25,14 @@ def repeat(function: Callable[[], Any], times: int, before: Callable[[], Any] | 
     return seconds
 
 
+def repeat_within(function: Callable[[], Any], times: int, limit: float) -> list[float]:
+    """Seconds of each call: at most so many, at least one, no new one once so many seconds have gone."""
+    seconds: list[float] = []
+    while not seconds or (len(seconds) < times and sum(seconds) < limit):
+        seconds += repeat(function, 1)
+    return seconds
+
+
 class Stages(dict):
     """Seconds by name of stage: ``result = stages.time("fit", fit)``."""
 
@@ -32,8 +40,12 @@ class Stages(dict):
         """Result of a call, whose time is added to a stage."""
         start = time.perf_counter()
         result = function()
-        self[name] = self.get(name, 0.0) + time.perf_counter() - start
+        self.add(name, time.perf_counter() - start)
         return result
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add to a stage."""
+        self[name] = self.get(name, 0.0) + seconds
 
 
 def peak_rss_mb() -> float:

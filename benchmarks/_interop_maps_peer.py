@@ -1,7 +1,7 @@
 """The peer's side of _interop_maps.py, in the peer's environment: ``_interop_maps_peer.py FOLDER``.
 
-FOLDER has ``recipes.json``; for each recipe arrays go to ``<recipe>.npz`` as ``obs_id/what``, and the seconds of one
-reduction with stacking.
+FOLDER has ``recipes.json`` and gammax's cubes as ``<recipe>/<obs_id>.fits``; for each recipe arrays go to
+``<recipe>.npz`` as ``obs_id/what``, and the seconds of one reduction with stacking; ``spectra.npz`` is of spectra.
 """
 
 import json
@@ -13,9 +13,10 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from gammapy.data import DataStore, EventList
-from gammapy.datasets import MapDataset
+from gammapy.datasets import Datasets, MapDataset
 from gammapy.makers import FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
 from gammapy.maps import Map, MapAxis, WcsGeom
+from gammapy.modeling.models import GaussianSpatialModel, PowerLawSpectralModel, SkyModel
 from regions import CircleSkyRegion
 
 
@@ -49,8 +50,32 @@ def cutout(image, recipe, run):
     return image.cutout(run.get_pointing_icrs(run.tmid), width=recipe["cutout"] * u.deg, name=f"obs-{run.obs_id}")
 
 
-def tell(recipe, makers, image, run):
-    """Arrays of one run."""
+def source(given, geom=None):
+    """The source in the middle of an image, or that of spectra."""
+    flux = given["amplitude"] * u.Unit("cm-2 s-1 TeV-1")
+    spectrum = PowerLawSpectralModel(index=given["index"], amplitude=flux, reference=1 * u.TeV)
+    shape = None
+    if geom is not None:
+        center = geom.center_skydir.spherical
+        shape = GaussianSpatialModel(lon_0=center.lon, lat_0=center.lat, sigma=given["sigma"], frame=geom.frame)
+    return SkyModel(spectral_model=spectrum, spatial_model=shape, name="source")
+
+
+def predict(dataset, model):
+    """Signal without the model of the background."""
+    dataset.models = [model]
+    found = dataset.npred_signal().data
+    dataset.models = None
+    return found
+
+
+def by_energy(dataset, model):
+    """Signal inside the mask, summed over pixels."""
+    return (dataset.mask.data * predict(dataset, model)).sum(axis=(1, 2), dtype=float)
+
+
+def tell(recipe, makers, image, run, model, path):
+    """Arrays of one run; `path` is gammax's file of it."""
     dataset = makers[0].run(cutout(image, recipe, run), run)
     found = {
         "counts": dataset.counts.data,
@@ -61,6 +86,8 @@ def tell(recipe, makers, image, run):
         "psf_exposure": dataset.psf.exposure_map.quantity.to_value("m2 s"),
         "edisp": dataset.edisp.edisp_map.data,
         "edisp_exposure": dataset.edisp.exposure_map.quantity.to_value("m2 s"),
+        "npred": predict(dataset, model),
+        "npred read": predict(MapDataset.read(path), model),
         "norm": 1.0,
         "ratio": 1.0,
     }
@@ -83,16 +110,27 @@ def counts_in_64_bits(geom, run):
     return counts.data
 
 
-def reduce(recipe, data):
-    """Seconds that the reduction and stacking take."""
+def reduce(recipe, data, model):
+    """Seconds that the reduction and stacking take; signal of the stack and summed signals of the runs, by energy."""
     start = time.perf_counter()
     stacked, makers, runs = prepare(recipe, data)
+    kept = []
     for run in runs:
         dataset = cutout(stacked, recipe, run)
         for maker in makers:
             dataset = maker.run(dataset, run)
+        kept.append(dataset)
         stacked.stack(dataset)
-    return time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    single = sum(by_energy(dataset, model) for dataset in kept)
+    return {"seconds": seconds, "stacked": by_energy(stacked, model), "single": single}
+
+
+def stack_spectra(path, model):
+    """The same of spectra."""
+    datasets = Datasets.read(path)
+    return {"single": sum(by_energy(dataset, model) for dataset in datasets),
+            "stacked": by_energy(datasets.stack_reduce(), model)}  # fmt: skip
 
 
 def main(folder):
@@ -101,8 +139,13 @@ def main(folder):
     data = Path(given["data"])
     for name, recipe in given["recipes"].items():
         image, makers, runs = prepare(recipe, data)
-        told = {f"{run.obs_id}/{key}": v for run in runs for key, v in tell(recipe, makers, image, run).items()}
-        np.savez(Path(folder, f"{name}.npz"), seconds=reduce(recipe, data), **told)
+        model, told = source(given["source"], image.counts.geom), {}
+        for run in runs:
+            path = Path(folder, name, f"{run.obs_id}.fits")
+            told |= {f"{run.obs_id}/{k}": v for k, v in tell(recipe, makers, image, run, model, path).items()}
+        np.savez(Path(folder, f"{name}.npz"), **reduce(recipe, data, model), **told)
+    path = Path(given["spectra"], "datasets.yaml")
+    np.savez(Path(folder, "spectra.npz"), **stack_spectra(path, source(given["source"])))
 
 
 if __name__ == "__main__":

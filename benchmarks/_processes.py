@@ -13,13 +13,20 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 
 
-def run_one(python: Path, script: str, *arguments: str | Path, cache: Path | None = None) -> dict:
+def run_one(
+    python: Path, script: str, *arguments: str | Path, cache: Path | None = None, timeout: float | None = None
+) -> dict:
     """JSON that a script of this folder writes; the path of that JSON is its last argument.
 
     Environment variables JAX_* are not handed on; `cache` is JAX's persistent compilation cache. Added to the answer:
     ``cold_s``, from asking for the process until it has left; or until ``ready``, where the answer has that time.
+
+    Raises
+    ------
+    subprocess.TimeoutExpired : the process took more than `timeout` seconds, and was stopped.
     """
-    print(f"{script} {arguments[0]}{' with a compilation cache' if cache else ''} ...", file=sys.stderr)
+    words = " ".join(argument for argument in arguments if isinstance(argument, str))
+    print(f"{script} {words}{' with a compilation cache' if cache else ''} ...", file=sys.stderr)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     environment["MPLBACKEND"] = "Agg"
     if cache is not None:
@@ -32,7 +39,7 @@ def run_one(python: Path, script: str, *arguments: str | Path, cache: Path | Non
         out = Path(folder, "answer.json")
         spawned = time.time()
         command = [str(python), "-W", "ignore", str(HERE / script), *map(str, arguments), str(out)]
-        subprocess.run(command, check=True, env=environment)
+        subprocess.run(command, check=True, env=environment, timeout=timeout)
         left = time.time()
         answer = json.loads(out.read_text())
     return {**answer, "cold_s": answer.get("ready", left) - spawned}

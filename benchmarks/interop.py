@@ -4,14 +4,16 @@
 
 makes the peer's environment if need be, prints tables, writes `results/interop.json`, ends with 1 if a bar is missed.
 
-`files`: what gammax writes the peer reads, and the reverse: OGIP and gadf spectra, model YAML with covariance, flux
-points, and the event files of the demo and of four H.E.S.S. runs, which are reduced alike on both sides. The statistic
-at fixed power laws is the same within 1e-6, counts and masks are equal. All numbers are those of the writer's objects
-in memory against those that the reader got. (The bar of exposures is 1e-5.)
+`files`: what gammax writes the peer reads, and the reverse: OGIP and gadf spectra, cubes (the peer's reduced ones of
+H.E.S.S., CTA 1DC and Fermi-LAT, and one with ON and OFF counts), model YAML with covariance, flux points, and the event
+files of the demo and of four H.E.S.S. runs, which are reduced alike on both sides. The statistic at fixed power laws is
+the same within 1e-6, counts and masks are equal. All numbers are those of the writer's objects in memory against those
+that the reader got. (The bar of exposures is 1e-5.)
 
 `maps`: the recipes w02 (H.E.S.S.) and w03 (CTA 1DC) reduced by both sides, run by run: counts and masks are equal,
-exposure, background and PSF within 1e-5, energy dispersion within 1e-6 (absolute); stacks predict the sum of the masked
-predictions within 1e-3. What differs by an error of the peer is told, with the proof, in `_interop_maps.py`.
+exposure, background and PSF within 1e-5, energy dispersion within 1e-6 (absolute), and the peer predicts from gammax's
+files what it predicts from its own reduction; stacks predict the sum of the masked predictions within 1e-3, those of
+spectra within 1e-10. What differs by an error of the peer is told, with the proof, in the notes.
 
 `parity` evaluates both sides at the same points (150 spread 3 sigma around the best fits, 50 far off). A power law has
 a closed form on both sides. For curved spectra the peer takes a log-log trapezoid of 4 nodes per true-energy bin; that
@@ -22,7 +24,10 @@ plus 1e-12 of the largest.
 Last measured, parity (largest of statistic, signal, predicted counts): power law 1.5e-14; the peer refined to 160000
 nodes per decade ECPL 4.2e-9, log-parabola 1.7e-9; gammax with the peer's trapezoid 3.5e-13, 1.6e-12; as they come
 3.9e-3, 3.6e-4. The 4.2e-9 are gammax's: its 6 nodes per bin, at 46 cutoff energies. Files: OGIP 3.7e-8 (both ways: its
-responses are of 32 bits), the rest at most 3e-11.
+responses are of 32 bits), Fermi-LAT cube 7.7e-8 (an exposure of 32 bits), the rest at most 3e-11. Maps: background at
+most 7e-7, PSF and exposures 2e-9, energy dispersion 2e-13, predictions from files 2e-7 of the largest bin. Stacks:
+cubes 4.2e-4, spectra 0 (the peer: 3.9e-4, and 2.2e-3, in one bin 4.5e-2); cubes of different thresholds 4.0e-3, in one
+bin 3e-2 (the peer: 0.16, and a factor of two).
 """
 
 from __future__ import annotations
@@ -36,6 +41,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import _interop_cubes
 import _interop_dl3
 import _interop_files
 import _interop_maps
@@ -82,13 +88,18 @@ def main() -> int:
             # published event files have small faults, of which we warn
             warnings.simplefilter("ignore", GammaxWarning)
             rows["files"] = _interop_files.exchange(peer, options.data.resolve(), Path(folder, "reduced"))
+            rows["files"] += _interop_cubes.exchange(peer, options.reduced.resolve(), Path(folder, "cubes"))
             rows["files"] += _interop_dl3.exchange(peer, options.dl3.resolve(), Path(folder, "dl3"))
         print(markdown(rows["files"], 2) + "\n")
     if "maps" in options.parts:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore", GammaxWarning)
-            rows["maps"], rows["stacks"] = _interop_maps.compare(peer, options.maps.resolve(), Path(folder, "maps"))
+            rows["maps"], rows["stacks"] = _interop_maps.compare(
+                peer, options.maps.resolve(), options.data.resolve(), Path(folder, "maps")
+            )
+        content["notes"] = _interop_maps.notes()
         print(markdown(rows["maps"], 2) + "\n\n" + markdown(rows["stacks"], 2) + "\n")
+        print("".join(f"* {note}\n" for note in content["notes"]))
     if "parity" in options.parts:
         rows["table"], details = parity(peer, options)
         content |= details
@@ -120,6 +131,7 @@ def parse_arguments() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description="Parity with Gammapy 2.1")
     parser.add_argument("--data", type=Path, default=REFERENCE / "datasets" / "w01")
+    parser.add_argument("--reduced", type=Path, default=REFERENCE / "datasets", help="the peer's reduced cubes")
     parser.add_argument("--dl3", type=Path, default=SHARED / "data" / "hess-dl3-dr1", help="event files")
     parser.add_argument("--maps", type=Path, default=SHARED / "data", help="folder of all event files, for maps")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to compare; all unless given")

@@ -1,10 +1,10 @@
 """Speed against Gammapy 2.1 on four H.E.S.S. runs on the Crab nebula, in one run on one machine.
 
-    python benchmarks/vs_gammapy.py [--parts spectra dl3 cubes] [--peer-venv FOLDER]
+    python benchmarks/vs_gammapy.py [--parts spectra dl3 cubes scaling] [--peer-venv FOLDER]
 
 makes the peer's environment (pip, once, in the user's cache), runs both sides in fresh interpreters that alternate,
-prints Markdown tables, writes `results/vs_gammapy.json`, `dl3.json` and `cubes.json`, and ends with 1 if a bar is
-missed.
+prints Markdown tables, writes `results/vs_gammapy.json`, `dl3.json`, `cubes.json`, `scaling.json` and `scaling.png`,
+and ends with 1 if a bar is missed.
 
 `spectra`: joint fits from fixed start values with covariance, flux points with all options in every bin of the
 reconstructed axis, single evaluations, reading; all from reduced spectra. A gammax time is that of the second and later
@@ -17,6 +17,12 @@ four runs repeated, then all 87 once. Both sides' counts are compared.
 
 `cubes`: fits with covariance and flux points of reduced cubes, H.E.S.S. Crab and CTA galactic centre, each in processes
 of its own: from import to the first result with nothing cached, peak memory up to there, then compiled calls.
+
+`scaling`: fits with covariance of simulated cubes that grow: 1 to 50 point sources (their positions free, then fixed),
+50 to 800 pixels a side, 1 to 100 observations fitted jointly with a background norm for each. gammax's first call,
+which compiles, is apart from the median of later ones. A fit that takes more than `--cap` seconds is stopped, and no
+larger one of its side is begun. `--peer-results results/scaling.json` takes the peer's times from an earlier run,
+`--scaling-files FOLDER` keeps the cubes.
 
 Last measured (2 cores of an Intel Xeon; the peer's best over gammax's median): ECPL fit 1.36 s and 3.15 ms, 432 times
 (281 where the peer is given a plain list of datasets); flux points 46.4 s and 40.3 ms, 1150 times; power law 304,
@@ -37,13 +43,14 @@ from typing import Any
 
 import _cubes
 import _dl3
+import _scaling
 from _clock import machine, write_json
 from _peer_venv import peer_python
 from _processes import HERE, run_one
 from _speed_table import agreement, cold_rows, compile_times, markdown, summarise
 
 SHARED = HERE.parents[1] / "shared"
-PARTS = ("spectra", "dl3", "cubes")
+PARTS = ("spectra", "dl3", "cubes", "scaling")
 
 
 def main() -> int:
@@ -52,7 +59,7 @@ def main() -> int:
     peer, tables = peer_python(options.peer_venv), {}
     for part in options.parts:
         start = {"date": datetime.date.today().isoformat(), "machine": machine()}
-        content = {"spectra": spectra, "dl3": dl3, "cubes": cubes}[part](peer, options)
+        content = {"spectra": spectra, "dl3": dl3, "cubes": cubes, "scaling": scaling}[part](peer, options)
         start["machine"]["load at the end"] = os.getloadavg()[0]
         write_json(options.out / f"{'vs_gammapy' if part == 'spectra' else part}.json", {**start, **content})
         tables[part] = content
@@ -71,6 +78,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--public", type=Path, default=SHARED / "data", help="public data, for the diffuse template")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the JSON files")
     parser.add_argument("--peer-venv", type=Path, help="environment that has the peer, or where to make it")
+    parser.add_argument("--cap", type=float, default=150.0, help="seconds that a first fit of `scaling` may take")
+    parser.add_argument("--scaling-files", type=Path, help="where its cubes are, or are kept")
+    parser.add_argument("--largest", type=int, help="how many sizes of each kind `scaling` runs; all unless given")
+    parser.add_argument("--peer-results", type=Path, help="a scaling.json, whose times of the peer are taken")
     parser.add_argument("--rounds", type=int, default=2, help="how often the two sides alternate")
     return parser.parse_args()
 
@@ -120,6 +131,22 @@ def cubes(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
     print(f"\n{markdown(content['table'])}\n\nWhole processes [s]\n\n{markdown(content['cold'], 3)}")
     print_agreement(content["agreement"])
     return content
+
+
+def scaling(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Fits of cubes that grow."""
+    # matplotlib is needed for this part alone
+    from _scaling_plot import draw
+
+    how = _scaling.Options(
+        peer, options.out / "scaling.json", options.scaling_files, options.cap, options.rounds, options.largest
+    )
+    old = options.peer_results
+    found = _scaling.run_all(how, ("gammax",) if old else tuple(_scaling.SCRIPTS), old)
+    table = _scaling.rows(found)
+    draw(table, options.cap, options.out / "scaling.png")
+    print(f"\n{markdown(table, 3)}\n")
+    return {"cap_s": options.cap, "table": table, "raw": found}
 
 
 def print_agreement(values: dict[str, float]) -> None:

@@ -10,9 +10,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.fft import irfft2, rfft2
 
+from gammax.folding._grid import Grid
 from gammax.folding._mixture import Mixture, in_masks
-from gammax.folding._region import region_image
+from gammax.folding._region import RegionGrid, region_image
 from gammax.folding._region_view import RegionView, region_exposure, view_of
 from gammax.folding._view import View, check_view, dispersion, is_bare_point
 from gammax.maps import RegionGeom
@@ -106,7 +108,21 @@ def _place(spatial: SpatialModel) -> tuple[Any, Any, Any]:
     return spatial.lon_0.canonical, spatial.lat_0.canonical, size
 
 
-_grid_basis = eqx.filter_jit(lambda grid, spatial: grid.basis(spatial))
+def _grid_basis(grid: Grid | RegionGrid, spatial: SpatialModel) -> np.ndarray:
+    if isinstance(grid, RegionGrid) or grid.transform is None:
+        return np.asarray(_whole_basis(grid, spatial))
+    fractions, (ny, nx) = np.asarray(_fractions(grid, spatial)), grid.exposure.shape[1:]
+    fractions = np.broadcast_to(fractions, grid.exposure.shape)
+    basis = np.empty(grid.exposure.shape)
+    # one energy after another: all transforms of a diffuse template at once take hundreds of MB, and time to compile
+    for t, (shape, exposure, transform) in enumerate(zip(fractions, grid.exposure, grid.transform, strict=True)):
+        seen = irfft2(rfft2(shape if grid.after else shape * exposure, grid.padded) * transform, grid.padded)[:ny, :nx]
+        basis[t] = seen * exposure if grid.after else seen
+    return basis
+
+
+_whole_basis = eqx.filter_jit(lambda grid, spatial: grid.basis(spatial))
+_fractions = eqx.filter_jit(lambda grid, spatial: grid.fractions(spatial))
 _mixture_counts = jax.jit(lambda mixture, lon, lat, size, weight: mixture.counts(lon, lat, size, weight))
 _grid_counts = eqx.filter_jit(
     lambda grid, spatial, weight: grid.blur(jnp.einsum("rt,tyx->ryx", weight, grid.basis(spatial)))

@@ -23,6 +23,7 @@ class Grid(eqx.Module):
     Attributes
     ----------
     lon, lat : nodes [deg] in the frame of the source, `factor` x `factor` in each pixel of the box, (by f, bx f).
+    spacing : of the nodes [deg].
     solid_angle : of the pixels of the box [sr], (by, bx).
     exposure : [cm2 s] in the cutout, (T, ny, nx).
     energy : true energies [TeV] at which shapes that depend on energy are evaluated, (T,).
@@ -37,6 +38,7 @@ class Grid(eqx.Module):
 
     lon: Array
     lat: Array
+    spacing: Array
     solid_angle: Array
     exposure: Array
     energy: Array
@@ -53,7 +55,7 @@ class Grid(eqx.Module):
 
         Before a PSF in reconstructed energy, which `blur` applies.
         """
-        shape = self._fractions(model)
+        shape = self.fractions(model)
         if self.reco:
             return shape * self.exposure
         if self.after or self.transform is None:
@@ -65,12 +67,13 @@ class Grid(eqx.Module):
         """Counts in the cutout (R, ny, nx) through a PSF in reconstructed energy."""
         return convolve(counts, self.transform, self.padded)
 
-    def _fractions(self, model: SpatialModel) -> Array:
+    def fractions(self, model: SpatialModel) -> Array:
         """Fraction of the source in the pixels of the cutout, (T or 1, ny, nx)."""
         if model.is_energy_dependent:
-            brightness = model.values(self.lon[None], self.lat[None], self.energy[:, None, None])
+            energy = self.energy[:, None, None]
+            brightness = model.values_at_nodes(self.lon[None], self.lat[None], self.spacing, energy)
         else:
-            brightness = model.values(self.lon, self.lat)[None]
+            brightness = model.values_at_nodes(self.lon, self.lat, self.spacing)[None]
         (rows, columns), factor = self.solid_angle.shape, self.factor
         cells = brightness.reshape(-1, rows, factor, columns, factor).mean(axis=(2, 4)) * self.solid_angle
         if self.whole:

@@ -172,7 +172,7 @@ def _along(center: Array, spread: Array, scale: Array, size: int) -> tuple[Array
     edges = (np.arange(size + 1) - 0.5 - center) * scale
     x = edges[:, None] / (_ROOT_TWO * spread)
     xp, below = namespace(center), 0.5 * (erf if isinstance(center, Array) else special.erf)(x)
-    return xp.diff(below, axis=0), (np.arange(size) - center) * scale
+    return xp.diff(below, axis=0), (xp.arange(size) - center) * scale
 
 
 def _seen_area(area: Array, u: Array, v: Array, ratio: Array, variance: Array) -> Array:

@@ -13,7 +13,14 @@ from gammax.folding._mixture import Mixture, local_quadratic
 from gammax.folding._plane import Plane, make_plane
 from gammax.folding._psf_table import PSFTable, has_psf, psf_table
 from gammax.irf import EDispKernel
-from gammax.models import GaussianSpatialModel, PointSpatialModel, TemplateSpatialModel
+from gammax.models import (
+    DiskSpatialModel,
+    GaussianSpatialModel,
+    GeneralizedGaussianSpatialModel,
+    PointSpatialModel,
+    TemplateSpatialModel,
+)
+from gammax.models._edges import RingModel
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -30,6 +37,12 @@ _AREA_RADIUS = 0.3
 # cosine of the angle between pixel axes: more, and Gaussians are not products along them
 _SKEW = 1e-3
 _MAX_FACTOR = 60
+# of shapes with edges or cusps, which are blunted to the spacing of nodes: nodes per pixel that they need, unless these
+# are more than _MOST_NODES in a row, and by how much they become wider (variance, in spacings squared)
+_EDGES = {DiskSpatialModel: (5, 0.8), RingModel: (5, 0.0), GeneralizedGaussianSpatialModel: (5, 0.0)}
+_MOST_NODES = 400
+# variance of a cell between nodes, in spacings squared
+_CELL = 1.0 / 12.0
 
 
 class View(NamedTuple):
@@ -248,15 +261,21 @@ def _grid(
     rows, columns = cutout
     # all of a source that adds up to 1, of others what lies in the cutout
     box = _box(plane, spatial, 0.0) if is_whole(spatial) else cutout
-    factor = _nodes_per_pixel(spatial, plane)
+    factor = _nodes_per_pixel(spatial, plane, box)
+    spacing = float(np.linalg.norm(plane.sky_per_pixel, axis=0).max()) / factor
     lon, lat, solid_angle = _nodes(dataset, box, factor, spatial.frame)
     shape = (rows.stop - rows.start, columns.stop - columns.start)
     transform, padded = None, shape
     if table is not None:
-        transform, padded = kernel_transform(pixel_kernels(*table.gaussians, plane.sky_per_pixel, reach), shape)
+        sigma, weights = table.gaussians
+        # nodes stand for the cells about them; what has edges is wider already, by what they are blunted
+        wider = _CELL - _edges(spatial)[1]
+        sigma = np.sqrt(np.maximum(sigma**2 + wider * spacing**2, 0.0))
+        transform, padded = kernel_transform(pixel_kernels(sigma, weights, plane.sky_per_pixel, reach), shape)
     return Grid(
         lon=lon,
         lat=lat,
+        spacing=np.array(spacing),
         solid_angle=solid_angle,
         exposure=exposure[:, rows, columns],
         energy=dataset.energy_axis_true.center_value("TeV"),
@@ -275,12 +294,19 @@ def is_whole(spatial: Any) -> bool:
     return spatial.evaluation_radius is not None and not isinstance(spatial, TemplateSpatialModel)
 
 
-def _nodes_per_pixel(spatial: Any, plane: Plane) -> int:
+def _edges(spatial: Any) -> tuple[int, float]:
+    """What `_EDGES` says of a shape; 1 and 0 of one without edges."""
+    return next((found for kind, found in _EDGES.items() if isinstance(spatial, kind)), (1, 0.0))
+
+
+def _nodes_per_pixel(spatial: Any, plane: Plane, box: tuple[slice, slice]) -> int:
     finest = spatial.evaluation_bin_size_min
     if finest is None:
         return 1
     pixel = np.linalg.norm(plane.sky_per_pixel, axis=0).max()
-    return int(np.clip(np.ceil(pixel / float(finest)), 1, _MAX_FACTOR))
+    needed, longest = _edges(spatial)[0], max(s.stop - s.start for s in box)
+    fewest = int(np.clip(_MOST_NODES / longest, min(needed, 2), needed))
+    return int(np.clip(np.ceil(pixel / float(finest)), fewest, _MAX_FACTOR))
 
 
 def _nodes(

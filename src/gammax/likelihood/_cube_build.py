@@ -233,10 +233,34 @@ class Draft:
 
 def stack_cubes(drafts: Sequence[Draft]) -> CubeStack:
     """Stack of cubes of equal key."""
-    n_single = max(draft.n_single for draft in drafts)
-    sizes = {kind: _largest([d.sizes(kind) for d in drafts]) for kind in drafts[0].sources if kind[0] == "mixture"}
+    first, image = drafts[0], drafts[0].dataset.geom.data_shape
+    (n_single,) = _as_before((first.key, image), (max(draft.n_single for draft in drafts),))
+    sizes = {}
+    for kind in first.sources:
+        if kind[0] == "mixture":
+            wanted = _largest([draft.sizes(kind) for draft in drafts])
+            *shape, n_places = _as_before((kind, image), (*wanted.shape, wanted.n_places))
+            # what is padded needs a mask
+            n_masks = wanted.n_masks or int(tuple(shape) != wanted.shape)
+            sizes[kind] = _Sizes((shape[0], shape[1]), n_places, n_masks)
     cubes = [draft.cube(n_single, sizes) for draft in drafts]
     return CubeStack(jax.tree.map(stacked, *cubes))
+
+
+# sizes of the programs that were last made, by what else they depend on
+_USED: dict[Hashable, tuple[int, ...]] = {}
+_WASTE = 1.4
+
+
+def _as_before(key: Hashable, wanted: tuple[int, ...]) -> tuple[int, ...]:
+    """Sizes of a program that is there, where they hold what is wanted and not much more; else those that are wanted.
+
+    A source that grows a little during a fit would have its program compiled anew, which takes longer than the fit.
+    """
+    known = _USED.get(key)
+    if known is None or any(not n <= k <= _WASTE * n for n, k in zip(wanted, known, strict=True)):
+        known = _USED[key] = wanted
+    return known
 
 
 def _largest(sizes: Sequence[_Sizes]) -> _Sizes:

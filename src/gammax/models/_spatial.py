@@ -86,6 +86,13 @@ class SpatialModel(DeclaredModel):
         """
         return self.evaluate(lon, lat, **self._values())
 
+    def values_at_nodes(self, lon: Array, lat: Array, spacing: Array, energy: Array | None = None) -> Array:
+        """As `values`, up to a factor, at nodes `spacing` [deg] apart that stay in place while the shape moves.
+
+        Models with edges or cusps blunt them to that spacing: a sum over nodes would feel each of them pass.
+        """
+        return self.values(lon, lat, energy)
+
     def axes(self) -> tuple[Any, Any, Any]:
         """Half axis [deg], eccentricity, position angle [deg] of the ellipse that `mesh` counts in: round, 1 deg."""
         return 1.0, 0.0, 0.0
