@@ -184,6 +184,30 @@ def test_two_cubes_of_one_structure_share_their_compiled_program():
     assert jax.tree.leaves(shapes[0]) == jax.tree.leaves(shapes[1])
 
 
+# grids of one shape need PSFs of one width, those of one seed
+@pytest.mark.parametrize(("shapes", "order", "seed"), [("point", "exposure-first", 2), ("disk", "psf-first", 1)])
+def test_equal_cubes_are_one_stack_of_like_sources(shapes, order, seed):
+    """Statistics and predictions are those of each cube for itself; derivatives those of the sum of all."""
+    cubes = [sparse_cube("a", 1), sparse_cube("b", seed, threshold=1)]
+    moved = {"lon_0": "84.15 deg", "lat_0": "22.3 deg"}  # at the border of the image
+    sources = [source(shapes), source(shapes, "other").replace(spatial_model=SHAPES[shapes].replace(**moved))]
+    # a free source of its own shape, and one that stands still
+    models = Models([*sources, source("gaussian", "wide"), source("point", "still").freeze("spatial")])
+    models = Models([*models, *(FoVBackgroundModel(cube.name) for cube in cubes)])
+    likelihood = Likelihood(cubes, models, order)
+    theta = likelihood.theta0
+    assert len(likelihood.problem.stacks) == 1
+    for cube in cubes:
+        found = float(likelihood.statistic_by_dataset(theta)[cube.name])
+        assert found == pytest.approx(plain_sum(cube, models, order), rel=1e-10)
+        signal = predict_cube(cube, models, order=order)[cube.arrays.mask].sum()
+        assert float(likelihood.npred_signal(theta)[cube.name].sum()) == pytest.approx(signal, rel=1e-9)
+    derivatives, direction = likelihood.derivatives(theta), np.linspace(-1, 1, len(theta))
+    gradient, bend = jax.jvp(jax.grad(likelihood), (theta,), (direction,))
+    assert np.allclose(derivatives.gradient, gradient, rtol=1e-9, atol=1e-9 * np.abs(gradient).max())
+    assert np.allclose(derivatives.hessian @ direction, bend, rtol=1e-9, atol=1e-9 * np.abs(bend).max())
+
+
 def test_a_source_without_shape_is_an_error():
     with pytest.raises(ModelError, match="GX-FOLD-011"):
         Likelihood(make_cube(), SkyModel(PowerLawSpectralModel(), name="flat"))

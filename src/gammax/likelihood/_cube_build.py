@@ -56,7 +56,7 @@ class _Member(NamedTuple):
 
 
 class _Sizes(NamedTuple):
-    """Sizes of a moving mixture that padding brings to those of its like.
+    """Sizes of a moving source that padding brings to those of its like; the cutout of a grid is as it is.
 
     Attributes
     ----------
@@ -142,16 +142,17 @@ class Draft:
     # -- parts ------------------------------------------------------------------------------------------------------
 
     def sizes(self, kind: Hashable) -> _Sizes:
-        """Sizes that moving mixtures of a kind need."""
-        found = [(m.view, *self.layout.masks(m.view)) for m in self.sources[kind]]
-        shapes = [view.basis.shape for view, *_ in found]
+        """Sizes that moving sources of a kind need."""
+        views = [member.view for member in self.sources[kind]]
+        found = [self.layout.masks(view)[1] for view in views]
+        shapes = [masks.shape[1:] for masks in found]
         shape = (max(ny for ny, _ in shapes), max(nx for _, nx in shapes))
-        masked = any(not (masks == 1).all() for *_, masks in found) or any(other != shape for other in shapes)
-        places = max(len(self.layout.places(view)) for view, *_ in found)
-        return _Sizes(shape, round_up(places), max(len(masks) for *_, masks in found) if masked else 0)
+        masked = any(not (masks == 1).all() for masks in found) or any(other != shape for other in shapes)
+        places = max(len(self.layout.places(view)) for view in views)
+        return _Sizes(shape, round_up(places), max(map(len, found)) if masked else 0)
 
     def cube(self, n_single: int, sizes: dict[Hashable, _Sizes]) -> Cube:
-        """Cube with so many single elements, and moving mixtures of some sizes."""
+        """Cube with so many single elements, and moving sources of some sizes, by kind."""
         layout = self.layout
         data = layout.data(n_single)
         return Cube(
@@ -184,15 +185,12 @@ class Draft:
             counts = self.layout.counts(view, unit_flux(plan, self.edges, self.panels), n_single)
             return FixedCounts(counts, 0 if member.slots else None)
         recipes = plan.spectrum.renumbered(), plan.spatial.renumbered(len(plan.spectrum.slots))
-        if isinstance(view.basis, Mixture):
-            masks = (sizes.n_masks, *sizes.shape) if sizes.n_masks else None
-            elements = self.layout.elements(view, n_single, sizes.n_places, masks)
-            sized = isinstance(plan.model.spatial_model, GaussianSpatialModel)
-            return MovingMixture(elements, view.response, *recipes, _padded(view.basis, sizes.shape), sized)
-        masks = self.layout.masks(view)[1]
-        n_places = round_up(len(self.layout.places(view)))
-        elements = self.layout.elements(view, n_single, n_places, None if (masks == 1).all() else masks.shape)
-        return MovingGrid(elements, view.response, *recipes, view.basis)
+        masks = (sizes.n_masks, *sizes.shape) if sizes.n_masks else None
+        elements = self.layout.elements(view, n_single, sizes.n_places, masks)
+        if not isinstance(view.basis, Mixture):
+            return MovingGrid(elements, view.response, *recipes, view.basis)
+        sized = isinstance(plan.model.spatial_model, GaussianSpatialModel)
+        return MovingMixture(elements, view.response, *recipes, _padded(view.basis, sizes.shape), sized)
 
     def _background_part(self, member: _Member, n_single: int) -> FixedCounts | ScaledCounts:
         plan = member.plan
@@ -237,7 +235,7 @@ def stack_cubes(drafts: Sequence[Draft]) -> CubeStack:
     (n_single,) = _as_before((first.key, image), (max(draft.n_single for draft in drafts),))
     sizes = {}
     for kind in first.sources:
-        if kind[0] == "mixture":
+        if kind[0] in ("mixture", "grid"):
             wanted = _largest([draft.sizes(kind) for draft in drafts])
             *shape, n_places = _as_before((kind, image), (*wanted.shape, wanted.n_places))
             # what is padded needs a mask
