@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from gammax.errors import GammaxWarning, SchemaError, did_you_mean
 from gammax.estimators._sed_quantities import KINDS
@@ -119,6 +118,8 @@ def _profile(scan: np.ndarray, stat_scan: np.ndarray, norm: float, stat: float) 
 
     Interpolated as its square root with the sign of the side, which is nearly a straight line.
     """
+    from scipy.interpolate import PchipInterpolator
+
     known = np.isfinite(scan) & np.isfinite(stat_scan)
     if known.sum() < 2:
         return lambda norms: np.full(np.shape(norms), np.nan)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import RegularGridInterpolator
 
 from gammax.errors import SchemaError, did_you_mean
 from gammax.maps._wcs_projection import pixel_period
@@ -52,6 +51,9 @@ def interpolate_image(geom: Any, data: np.ndarray, pix: Sequence[Any], method: s
 def _evaluate(grid: list[np.ndarray], table: np.ndarray, points: np.ndarray, method: str) -> np.ndarray:
     # the nearest of pixels is by half up, as everywhere
     points = np.floor(points + 0.5) if method == "nearest" else points
+    # its import takes a tenth of a second, and reading and fitting a cube never interpolate
+    from scipy.interpolate import RegularGridInterpolator
+
     interpolator = RegularGridInterpolator(
         grid, np.ascontiguousarray(table), method=method, bounds_error=False, fill_value=None
     )
