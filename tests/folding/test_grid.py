@@ -56,6 +56,15 @@ def test_pixels_hold_what_they_hold_of_the_convolved_shape(psf, rtol):
     assert kernel.sum() == pytest.approx(1.0, rel=1e-12)
 
 
+@pytest.mark.parametrize("sigma", [0.005, 0.03, 0.06, 0.2])
+def test_kernels_of_oblong_pixels_have_the_variance_of_the_psf(sigma):
+    kernel = pixel_kernels(np.array([sigma]), np.ones((1, 1)), np.diag([-0.02, 0.1]), 1.5)[0]
+    assert kernel.min() >= 0
+    y, x = np.indices(kernel.shape)
+    for along, step, n in ((x, 0.02, kernel.shape[1]), (y, 0.1, kernel.shape[0])):
+        assert (kernel * ((along - n // 2) * step) ** 2).sum() == pytest.approx(sigma**2, rel=0.015)
+
+
 def test_an_energy_without_psf_has_an_empty_kernel():
     kernels = pixel_kernels(SIGMA, np.diag([1.0, 0.0]), PER_PIXEL, 0.3)
     assert kernels[0].sum() == pytest.approx(1.0)
@@ -73,8 +82,8 @@ def test_a_gaussian_is_the_same_by_fft_and_in_closed_form(after):
     factor = 4
     steps = (np.arange(81 * factor) + 0.5) / factor - 0.5
     sky = geom.pix_to_coord(np.meshgrid(steps, steps))["skycoord"]
-    # what is between nodes counts as spread of the PSF
-    sigma = np.hypot(SIGMA, 0.02 / factor / 12**0.5)
+    # the cells between nodes, and by how much the shape is wider at them, are taken from the PSF
+    sigma = np.sqrt(SIGMA**2 + (1 / 12 - 0.36) * (0.02 / factor) ** 2)
     transform, padded = _transform(pixel_kernels(sigma, np.eye(2), plane.sky_per_pixel, 0.4), (81, 81))
     grid = Grid(
         lon=sky.ra.deg,

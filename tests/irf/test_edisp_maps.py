@@ -72,6 +72,19 @@ def test_the_pixel_that_holds_a_position_is_taken():
     assert_allclose(edisp.get_edisp_kernel(position=position, method="linear").data, one * mean, rtol=1e-9)
 
 
+def test_shares_between_pixels_are_those_of_valid_ones_and_end_at_the_border():
+    """Pixels with all, a fifth and none of the events of a run that others have masked, 0.5 deg apart."""
+    kernel = EDispKernel.from_gauss(TRUE, RECO, 0.1, 0.0)
+    edisp = EDispKernelMap.from_edisp_kernel(kernel, IMAGE)
+    share = np.array([1.0, 0.2, 0.0, 0.0])
+    edisp = edisp._with(edisp.edisp_map.replace(data=edisp.edisp_map.data * share), edisp.exposure_map)
+    # half-way between centres, in the outer half of the border pixel, and towards an empty pixel
+    for x, expected in ((0.5, 0.6), (-0.4, 1.0), (1.4, 0.2)):
+        place = IMAGE.pix_to_coord(np.array([[x], [1.0]]))["skycoord"][0]
+        found = edisp.get_edisp_kernel(RECO, place, method="linear").data
+        assert_allclose(found, expected * kernel.data, rtol=1e-9)
+
+
 def test_reconstructed_bins_are_summed():
     edisp = EDispKernelMap.from_gauss(RECO, TRUE, 0.3, 0.0)
     two = MapAxis.from_energy_edges(RECO.edges[[0, 1, 4]])

@@ -87,6 +87,31 @@ def test_masks_that_cut_a_cutout_are_kept_apart_by_energy():
     assert float(likelihood(likelihood.theta0)) == pytest.approx(plain_sum(cube, models, "exposure-first"), rel=1e-10)
 
 
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_spatial_factor_of_the_background_counts_in_merged_bins(dense):
+    cube = sparse_cube(threshold=1, geom=WcsGeom.create(skydir=CENTER, binsz=0.05, npix=60, axes=GEOM.axes))
+    factor = GaussianSpatialModel(lon_0="83.93 deg", lat_0="22.01 deg", sigma="0.6 deg").freeze()
+    models = Models([source("point").freeze("spatial"), FoVBackgroundModel("a", spatial_model=factor)])
+    likelihood = Likelihood(cube, models, dense=dense)
+    expected = plain_sum(cube, models, "exposure-first")
+    assert float(likelihood(likelihood.theta0)) == pytest.approx(expected, rel=1e-10)
+
+
+def test_rounding_is_not_a_negative_source():
+    """What Fourier transforms leave of nothing is not below zero: no fit is repeated with every bin for itself."""
+    likelihood = Likelihood(sparse_cube(), Models([source("disk").freeze("spatial"), FoVBackgroundModel("a")]))
+    assert float(likelihood.derivatives(likelihood.theta0).lowest) == 0.0
+
+
+def test_an_ellipse_may_become_a_point():
+    model = source("ellipse")
+    likelihood = Likelihood(sparse_cube(), Models([model, FoVBackgroundModel("a")]))
+    slot = likelihood.names.index("source.spatial.sigma")
+    for sigma in (1e-3, 1e-5, 0.0):
+        found = likelihood.derivatives(likelihood.theta0.at[slot].set(sigma / likelihood.problem.scale[slot]))
+        assert all(np.isfinite(part).all() for part in (found.value, found.gradient, found.hessian))
+
+
 def test_bins_that_no_source_reaches_keep_their_counts():
     """A source at the border of a wide cube: the far bins are merged, the constant is kept."""
     wide = WcsGeom.create(skydir=CENTER, binsz=0.05, npix=(80, 60), axes=GEOM.axes)

@@ -52,7 +52,7 @@ def report_curvature(problem: Problem, theta: Array, derivatives: Derivatives) -
     covariance = 2.0 * (vectors * inverse) @ vectors.T * jnp.outer(scale, scale)
     flatness, directions = jnp.linalg.eigh(scoring)
     return CurvatureReport(
-        covariance, active, eigenvalues, flatness, directions, problem.emptied_bins(theta), problem.lowest(theta)
+        covariance, active, eigenvalues, flatness, directions, derivatives.emptied, derivatives.lowest
     )
 
 

@@ -78,19 +78,27 @@ class Fit:
         """
         models = models if isinstance(models, Models) else Models(models)
         together = as_datasets(datasets)
-        result, negative = self._run_once(together, models)
+        result, start, negative = self._run_anchored(together, models, dense=False)
+        if negative:
+            # from where the last merged fit began: it may have run away into what merging rewards
+            steps, (result, *_) = result.n_steps, self._run_anchored(together, start, dense=True)
+            result = dataclasses.replace(result, n_steps=result.n_steps + steps)
+        return result
+
+    def _run_anchored(
+        self, datasets: tuple[Dataset, ...], models: Models, dense: bool
+    ) -> tuple[FitResult, Models, bool]:
+        """Fit again until no source moves; where the last fit began, and whether it ended with a negative part."""
+        result, negative = self._run_once(datasets, models, dense)
         for _ in range(_ANCHORS):
             if not result.success or not have_moved(models, result.models):
                 break
             models, steps = result.models, result.n_steps
-            result, negative = self._run_once(together, models)
+            result, negative = self._run_once(datasets, models, dense)
             result = dataclasses.replace(result, n_steps=result.n_steps + steps)
-        if negative:
-            # from where the merged fit began: it may have run away into what merging rewards
-            return self._run_once(together, models, dense=True)[0]
-        return result
+        return result, models, negative
 
-    def _run_once(self, datasets: tuple[Dataset, ...], models: Models, dense: bool = False) -> tuple[FitResult, bool]:
+    def _run_once(self, datasets: tuple[Dataset, ...], models: Models, dense: bool) -> tuple[FitResult, bool]:
         """Fit with the responses looked up where the models start, and whether a cube ends with a negative part."""
         likelihood = Likelihood(datasets, models, self.order, dense)
         if no_bins(likelihood.problem):

@@ -123,8 +123,8 @@ def start(theta: Array, lower: Array, upper: Array) -> State:
     """State before the first point, which is the start values moved inside the bounds."""
     theta = jnp.clip(theta, lower, upper)
     unknown = jnp.full(theta.shape * 2, jnp.inf)
-    nothing = Derivatives(jnp.full((), jnp.inf), unknown[0], unknown, unknown)
     one, infinite = jnp.ones(()), jnp.full((), jnp.inf)
+    nothing = Derivatives(infinite, unknown[0], unknown, unknown, jnp.zeros((), dtype=int), infinite)
     return State(theta, nothing, theta, infinite, one, infinite, jnp.array(False), jnp.zeros((), dtype=int))
 
 

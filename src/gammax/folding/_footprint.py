@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # footprints that are kept for a dataset: fits that look their responses up anew, flux points and residuals ask for the
 # same ones, and a diffuse template takes a second
-_KEPT = 64
+_KEPT, _KEPT_BYTES = 64, 300_000_000
 _FOOTPRINTS: WeakKeyDictionary = WeakKeyDictionary()
 
 
@@ -61,7 +61,7 @@ def make_footprint(
             view = view_of(dataset, model, order)
             kept[key] = None if view is None else _footprint(view, model.spatial_model)
     kept.move_to_end(key)
-    while len(kept) > _KEPT:
+    while len(kept) > _KEPT or sum(0 if f is None else f.basis.nbytes for f in list(kept.values())[:-1]) > _KEPT_BYTES:
         kept.popitem(last=False)
     return kept[key]
 
@@ -110,7 +110,7 @@ def _place(spatial: SpatialModel) -> tuple[Any, Any, Any]:
 
 def _grid_basis(grid: Grid | RegionGrid, spatial: SpatialModel) -> np.ndarray:
     if isinstance(grid, RegionGrid) or grid.transform is None:
-        return np.asarray(_whole_basis(grid, spatial))
+        return np.maximum(_whole_basis(grid, spatial), 0.0)
     fractions, (ny, nx) = np.asarray(_fractions(grid, spatial)), grid.exposure.shape[1:]
     fractions = np.broadcast_to(fractions, grid.exposure.shape)
     basis = np.empty(grid.exposure.shape)
@@ -118,7 +118,8 @@ def _grid_basis(grid: Grid | RegionGrid, spatial: SpatialModel) -> np.ndarray:
     for t, (shape, exposure, transform) in enumerate(zip(fractions, grid.exposure, grid.transform, strict=True)):
         seen = irfft2(rfft2(shape if grid.after else shape * exposure, grid.padded) * transform, grid.padded)[:ny, :nx]
         basis[t] = seen * exposure if grid.after else seen
-    return basis
+    # what is negative is rounding, and would be taken for a negative source
+    return np.maximum(basis, 0.0, out=basis)
 
 
 _whole_basis = eqx.filter_jit(lambda grid, spatial: grid.basis(spatial))

@@ -77,7 +77,8 @@ class Grid(eqx.Module):
         (rows, columns), factor = self.solid_angle.shape, self.factor
         cells = brightness.reshape(-1, rows, factor, columns, factor).mean(axis=(2, 4)) * self.solid_angle
         if self.whole:
-            cells = cells / cells.sum(axis=(1, 2), keepdims=True)
+            total = cells.sum(axis=(1, 2), keepdims=True)
+            cells = cells / jnp.where(total > 0, total, 1.0)
         shape = self.exposure.shape[1:]
         inside, parts = [], []
         for first, length, size in zip(self.corner, (rows, columns), shape, strict=True):
@@ -131,14 +132,17 @@ def pixel_kernels(sigma: np.ndarray, weights: np.ndarray, sky_per_pixel: np.ndar
 def _gaussian(
     sigma: float, pixels: tuple[np.ndarray, np.ndarray], scale: np.ndarray, distance_2: np.ndarray
 ) -> np.ndarray:
-    """Gaussian at the pixels of a kernel, of sum 1; of one too narrow to be sampled three pixels along each axis that
-    have its variance."""
-    if sigma < _NARROW * scale.max():
-        columns, rows = (
-            np.where(along == 0, 1.0 - (sigma / step) ** 2, 0.5 * (sigma / step) ** 2 * (np.abs(along) == 1))
-            for along, step in zip(pixels, scale, strict=True)
-        )
-        kernel = np.outer(rows, columns)
-    else:
+    """Gaussian at the pixels of a kernel, of sum 1; along an axis where it is too narrow to be sampled, three pixels
+    that have its variance."""
+    if np.all(sigma >= _NARROW * scale):
         kernel = np.exp(-0.5 * distance_2 / sigma**2)
-    return kernel / kernel.sum()
+        return kernel / kernel.sum()
+    columns, rows = (_along(x, sigma / step) for x, step in zip(pixels, scale, strict=True))
+    return np.outer(rows, columns)
+
+
+def _along(pixels: np.ndarray, sigma: float) -> np.ndarray:
+    if sigma < _NARROW:
+        return np.where(pixels == 0, 1.0 - sigma**2, 0.5 * sigma**2 * (np.abs(pixels) == 1))
+    values = np.exp(-0.5 * (pixels / sigma) ** 2)
+    return values / values.sum()

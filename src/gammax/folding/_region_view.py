@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _NO_PSF = 1e-3
 # nodes of a shape in each direction, and pixels of the region's image from one to the next, at most
 _NODES, _COARSE = 256, 3.0
+# pixels; of nodes, however small the structures of a shape
+_SMALLEST_STEP = 1e-3
 
 
 class RegionView(NamedTuple):
@@ -162,7 +164,7 @@ def _nodes(
     # a border of the region that no PSF makes smooth, or of the source, needs nodes as near as pixels
     sharp = table is None or (mesh is not None and bool(mesh.edges))
     step = 1.0 if sharp else _COARSE
-    step = step if finest is None else min(step, float(finest) / image.scale)
+    step = step if finest is None else max(min(step, float(finest) / image.scale), _SMALLEST_STEP)
     whole = spatial.evaluation_radius is not None and 2 * radius / image.scale <= _NODES * _COARSE
     if whole:
         center, half = np.array(image.geom.coord_to_pix(spatial.position)), radius / image.scale

@@ -39,7 +39,12 @@ _SKEW = 1e-3
 _MAX_FACTOR = 60
 # of shapes with edges or cusps, which are blunted to the spacing of nodes: nodes per pixel that they need, unless these
 # are more than _MOST_NODES in a row, and by how much they become wider (variance, in spacings squared)
-_EDGES = {DiskSpatialModel: (5, 0.8), RingModel: (5, 0.0), GeneralizedGaussianSpatialModel: (5, 0.0)}
+_EDGES = {
+    DiskSpatialModel: (5, 0.8),
+    RingModel: (5, 0.0),
+    GeneralizedGaussianSpatialModel: (5, 0.0),
+    GaussianSpatialModel: (1, 0.36),
+}
 _MOST_NODES = 400
 # variance of a cell between nodes, in spacings squared
 _CELL = 1.0 / 12.0
@@ -306,7 +311,7 @@ def _nodes_per_pixel(spatial: Any, plane: Plane, box: tuple[slice, slice]) -> in
     pixel = np.linalg.norm(plane.sky_per_pixel, axis=0).max()
     needed, longest = _edges(spatial)[0], max(s.stop - s.start for s in box)
     fewest = int(np.clip(_MOST_NODES / longest, min(needed, 2), needed))
-    return int(np.clip(np.ceil(pixel / float(finest)), fewest, _MAX_FACTOR))
+    return int(np.clip(np.ceil(pixel / max(float(finest), pixel / _MAX_FACTOR)), fewest, _MAX_FACTOR))
 
 
 def _nodes(

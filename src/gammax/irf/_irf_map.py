@@ -176,10 +176,13 @@ class IRFMap:
         if self.is_region:
             return data[..., 0, 0]
         pix = self.geom.coord_to_pix(self.nearest_valid_position(position))
+        if self.lookup == "nearest":
+            # shares of events, unlike the densities of a PSF, mean nothing beyond the centres of the outermost pixels
+            pix = [np.clip(p, 0, n - 1) for p, n in zip(pix, reversed(data.shape[-2:]), strict=True)]
         values = _look_up(data, pix, method)
         # of four pixels that are not all valid, the mean of those that are
         known = float(_look_up(self._is_valid.astype(float), pix, method))
-        return values / known if 0.0 < known < 1.0 else values
+        return values / known if known > 0 and abs(known - 1.0) > 1e-9 else values
 
     def to_region_nd_map(self, region: Any = None, method: str = "nearest") -> Self:
         """Response at a position or in a region, as a map of one region.

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gammax.likelihood._curves import Derivatives, look, scatter
+from gammax.likelihood._curves import Derivatives, count_emptied, look, scatter
 from gammax.likelihood._parts import Group
 from gammax.stats import cash, wstat, wstat_curvature, wstat_mu_bkg
 
@@ -37,6 +37,7 @@ class Cube(eqx.Module):
     counts_off, alpha : (E,) OFF counts and exposure ratio of a wstat fit, else None.
     sources, backgrounds : parts of the signal, and what is not a source.
     columns : which of the fit's parameters the cube depends on, (L,).
+    merged : whether bins without counts are.
     """
 
     edges: Array
@@ -50,6 +51,7 @@ class Cube(eqx.Module):
     backgrounds: tuple[Group, ...]
     columns: Array
     panels: int = eqx.field(static=True)
+    merged: bool = eqx.field(static=True)
 
     def signal(self, values: Array) -> Array:
         """Predicted signal counts (E,) for the vector of slot values."""
@@ -62,6 +64,12 @@ class Cube(eqx.Module):
     def expectation(self, values: Array) -> Array:
         """What the statistic compares with the counts, (E,): signal for wstat, signal + background for cash."""
         return self._sum((*self.sources, *self.backgrounds), values)
+
+    def on_counts(self, expectation: Array) -> Array:
+        """Predicted ON counts (E,): for wstat the profiled background is added to the signal."""
+        if self.alpha is None:
+            return expectation
+        return expectation + self.alpha * wstat_mu_bkg(self.counts, self.counts_off, self.alpha, expectation)
 
     def _sum(self, groups: tuple[Group, ...], values: Array) -> Array:
         counts = (group.counts(values, self.edges, self.panels) for group in groups)
@@ -83,13 +91,17 @@ class Cube(eqx.Module):
         return self.mask * wstat_curvature(self.counts, self.counts_off, self.alpha, expectation)
 
     def lowest(self, values: Array) -> Array:
-        """Lowest flux or factor of what adds up to the expectation; below 0 merging is no longer exact."""
+        """Lowest flux or factor of what adds up to the expectation: below 0 merging is no longer exact; infinity where
+        nothing is merged."""
+        if not self.merged:
+            return jnp.full((), jnp.inf)
         groups = (*self.sources, *self.backgrounds)
         return jnp.stack([group.lowest(values, self.edges, self.panels) for group in groups]).min(initial=jnp.inf)
 
     def derivatives(self, values: Array) -> Derivatives:
         """Value, and derivatives by the numbers of the L columns."""
-        mu = self.expectation(values)
+        signal = self.signal(values)
+        mu = signal + self.background(values)
         value, first, second = look(self.statistic, mu)
         jacobian = jnp.zeros((self.columns.shape[0], mu.shape[0]))
         bends = jnp.zeros((self.columns.shape[0],) * 2)
@@ -103,6 +115,8 @@ class Cube(eqx.Module):
             gradient=jacobian @ first,
             hessian=(jacobian * second) @ jacobian.T + bends,
             fisher=(jacobian * self.curvature(mu, second)) @ jacobian.T,
+            emptied=count_emptied(self.mask, signal, self.on_counts(mu)),
+            lowest=self.lowest(values),
         )
 
 
@@ -131,9 +145,7 @@ class CubeStack(eqx.Module):
 
     def on_counts(self, expectation: Array) -> Array:
         """Predicted ON counts (D, E): for wstat the profiled background is added to the signal."""
-        if self.alpha is None:
-            return expectation
-        return expectation + self.alpha * wstat_mu_bkg(self.counts, self.counts_off, self.alpha, expectation)
+        return jax.vmap(lambda cube, mu: cube.on_counts(mu))(self.cubes, expectation)
 
     def statistic(self, expectation: Array) -> Array:
         """-2 ln L per element (D, E), zero outside the mask."""
@@ -143,10 +155,6 @@ class CubeStack(eqx.Module):
         """Value, and derivatives by the slot values of the fit's `size` parameters."""
         found = self._each(lambda cube: (cube.columns, cube.derivatives(values)))
         return scatter(*found, size)
-
-    def lowest(self, values: Array) -> Array:
-        """Lowest flux or factor of what adds up to a Cash expectation; of wstat, which merges nothing, infinity."""
-        return jnp.full((), jnp.inf) if self.alpha is not None else self._each(lambda cube: cube.lowest(values)).min()
 
     @property
     def moves(self) -> bool:
@@ -176,7 +184,7 @@ class CubeStack(eqx.Module):
         rows = {name: None if array is None else np.asarray(array)[each, elements] for name, array in arrays.items()}
         groups = {name: tuple(map(chosen, getattr(cubes, name))) for name in ("sources", "backgrounds")}
         others = {name: repeated(getattr(cubes, name)) for name in ("edges", "columns")}
-        return CubeStack(Cube(**rows, **groups, **others, panels=cubes.panels))
+        return CubeStack(Cube(**rows, **groups, **others, panels=cubes.panels, merged=cubes.merged))
 
     def _each(self, function: Callable[[Cube], Any]) -> Any:
         """What a function of a cube gives for each of them, along a leading axis."""

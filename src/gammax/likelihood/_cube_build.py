@@ -93,19 +93,18 @@ class Draft:
         self.panels = n_panels(self.edges)
         others = [plan for plan in plans if not plan.is_source]
         check_backgrounds(dataset, [plan.model for plan in others])
+        templates = [plan for plan in others if isinstance(plan.model, TemplateNPredModel)]
+        scaling = [plan for plan in others if not isinstance(plan.model, TemplateNPredModel)]
         seen = [(plan, _see(dataset, plan, order)) for plan in plans if plan.is_source]
         seen = [(plan, view) for plan, view in seen if view is not None]
         if isinstance(dataset.geom, WcsGeom):
             near = _near(dataset.geom.data_shape[1:], [view for _, view in seen], others)
-            self.layout = make_layout(dataset, near, dense)
+            self.layout = make_layout(dataset, near, dense, self._factor(scaling[0]) if scaling else None)
         else:
             self.layout = RegionLayout(dataset)
         self.n_single = round_up(len(self.layout.energy))
-        templates = [(plan, None) for plan in others if isinstance(plan.model, TemplateNPredModel)]
-        self.sources = _by_kind([self._member(*pair) for pair in (*seen, *templates)])
-        self.backgrounds = _by_kind(
-            self._background([p for p in others if not isinstance(p.model, TemplateNPredModel)])
-        )
+        self.sources = _by_kind([self._member(*pair) for pair in (*seen, *((plan, None) for plan in templates))])
+        self.backgrounds = _by_kind(self._background(scaling))
         members = [m for group in (*self.sources.values(), *self.backgrounds.values()) for m in group]
         moving = {m.slots[place] for m in members for place in m.free}
         self.columns = {slot: place for place, slot in enumerate(sorted(moving))}
@@ -163,11 +162,12 @@ class Draft:
                 for kind, members in self.sources.items()
             ),
             backgrounds=tuple(
-                self._group([self._background_part(m, n_single) for m in members], members)
+                self._group([self._scaled(m, layout.background(n_single), n_single) for m in members], members)
                 for members in self.backgrounds.values()
             ),
             columns=np.array([self.fit_columns[slot] for slot in self.columns], dtype=int),
             panels=self.panels,
+            merged=layout.merges,
             **data,
         )
 
@@ -177,8 +177,9 @@ class Draft:
     def _source(self, member: _Member, n_single: int, sizes: _Sizes | None) -> eqx.Module:
         plan, view = member.plan, member.view
         if view is None:
-            counts = np.where(self.dataset.arrays.mask, plan.model.map.values(), 0.0)
-            return self._scaled(member, self.layout.gather(counts * self._factor(plan), n_single), n_single)
+            counts, factor = np.where(self.dataset.arrays.mask, plan.model.map.values(), 0.0), self._factor(plan)
+            counts = counts if factor is None else counts * factor
+            return self._scaled(member, self.layout.gather(counts, n_single), n_single)
         if isinstance(view, Footprint):
             if plan.shape is None:
                 return FixedSource(self.layout.matrix(view, n_single), plan.spectrum.renumbered())
@@ -192,13 +193,6 @@ class Draft:
         sized = isinstance(plan.model.spatial_model, GaussianSpatialModel)
         return MovingMixture(elements, view.response, *recipes, _padded(view.basis, sizes.shape), sized)
 
-    def _background_part(self, member: _Member, n_single: int) -> FixedCounts | ScaledCounts:
-        plan = member.plan
-        if plan is None or plan.model.spatial_model is None:
-            return self._scaled(member, self.layout.background(n_single), n_single)
-        counts = self.dataset.arrays.background * self._factor(plan)
-        return self._scaled(member, self.layout.gather(counts, n_single), n_single)
-
     def _scaled(self, member: _Member, template: np.ndarray, n_single: int) -> FixedCounts | ScaledCounts:
         """Counts of the elements (E,) under the norm model of a plan."""
         plan = member.plan
@@ -209,8 +203,8 @@ class Draft:
             return ScaledCounts(template, energy, self.centers, plan.spectrum.renumbered())
         return FixedCounts(template * unit_factor(plan, self.centers)[energy], 0 if member.slots else None)
 
-    def _factor(self, plan: Plan) -> np.ndarray | float:
-        """Factor of the spatial part of a model of counts.
+    def _factor(self, plan: Plan) -> np.ndarray | None:
+        """Factor of the spatial part of a model of counts in every pixel, (ny, nx); None without one.
 
         Raises
         ------
@@ -218,7 +212,7 @@ class Draft:
         """
         spatial = plan.model.spatial_model
         if spatial is None:
-            return 1.0
+            return None
         if plan.spatial_moves:
             raise ModelError(
                 "GX-FIT-013",
@@ -247,7 +241,7 @@ def stack_cubes(drafts: Sequence[Draft]) -> CubeStack:
 
 # sizes of the programs that were last made, by what else they depend on
 _USED: dict[Hashable, tuple[int, ...]] = {}
-_WASTE = 1.4
+_WASTE, _MOST_USED = 1.4, 256
 
 
 def _as_before(key: Hashable, wanted: tuple[int, ...]) -> tuple[int, ...]:
@@ -256,6 +250,8 @@ def _as_before(key: Hashable, wanted: tuple[int, ...]) -> tuple[int, ...]:
     A source that grows a little during a fit would have its program compiled anew, which takes longer than the fit.
     """
     known = _USED.get(key)
+    if len(_USED) > _MOST_USED:
+        _USED.clear()
     if known is None or any(not n <= k <= _WASTE * n for n, k in zip(wanted, known, strict=True)):
         known = _USED[key] = wanted
     return known

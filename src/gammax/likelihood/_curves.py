@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+# expected counts that are none: far below one, far above the floor of the statistic
+_NO_COUNT = 1e-6
+
 
 class Derivatives(NamedTuple):
-    """The statistic at a point, with what a Newton step needs."""
+    """The statistic at a point, with what a Newton step needs, and how near the point is to the edge of physics.
+
+    Attributes
+    ----------
+    value, gradient (P,), hessian (P, P), fisher (P, P).
+    emptied : number of bins inside the masks where a negative signal leaves no expected ON count.
+    lowest : lowest flux or factor in a cube whose bins may be merged, else infinity: they must not be where it is
+        negative.
+    """
 
     value: Array
     gradient: Array
     hessian: Array
     fisher: Array
+    emptied: Array
+    lowest: Array
+
+
+def count_emptied(mask: Array, signal: Array, on_counts: Array) -> Array:
+    """Number of bins of a stack that a negative signal leaves empty."""
+    return jnp.sum((mask > 0) & (signal < 0) & (on_counts <= _NO_COUNT))
+
+
+def add_up(parts: Sequence[Derivatives]) -> Derivatives:
+    """Derivatives of a sum, by the same parameters."""
+    total = jax.tree.map(lambda *found: sum(found[1:], start=found[0]), *parts)
+    return total._replace(lowest=jnp.stack([part.lowest for part in parts]).min())
 
 
 def look(function: Callable[[Array], Array], x: Array) -> tuple[Array, Array, Array]:
@@ -37,7 +61,7 @@ def scatter(columns: Array, parts: Derivatives, size: int) -> Derivatives:
     Parameters
     ----------
     columns : the parameters of each part, (D, L); beyond `size`: none.
-    parts : value (D,), gradient (D, L), Hessian and Fisher matrix (D, L, L).
+    parts : gradient (D, L), Hessian and Fisher matrix (D, L, L), else (D,).
     """
     pairs = columns[:, :, None], columns[:, None, :]
     square = jnp.zeros((size, size))
@@ -46,4 +70,6 @@ def scatter(columns: Array, parts: Derivatives, size: int) -> Derivatives:
         gradient=jnp.zeros(size).at[columns].add(parts.gradient, mode="drop"),
         hessian=square.at[pairs].add(parts.hessian, mode="drop"),
         fisher=square.at[pairs].add(parts.fisher, mode="drop"),
+        emptied=parts.emptied.sum(),
+        lowest=parts.lowest.min(),
     )

@@ -25,16 +25,16 @@ _SMALLEST_BACKGROUND = 1e-8
 
 # layouts that are kept for a dataset, with what was made by them: fits one after another, and flux points, ask for the
 # same ones, and making them takes longer than a fit in which no source moves
-_KEPT = 2
+_KEPT, _KEPT_PARTS = 2, 16
 _LAYOUTS: WeakKeyDictionary = WeakKeyDictionary()
 
 
-def make_layout(dataset: MapDataset, near: np.ndarray, dense: bool) -> Layout:
+def make_layout(dataset: MapDataset, near: np.ndarray, dense: bool, factor: np.ndarray | None) -> Layout:
     """Layout of a cube; arguments as `Layout`."""
     kept = _LAYOUTS.setdefault(dataset, OrderedDict())
-    key = (np.packbits(near).tobytes(), dense)
+    key = (np.packbits(near).tobytes(), dense, None if factor is None else factor.tobytes())
     if key not in kept:
-        kept[key] = Layout(dataset, near, dense)
+        kept[key] = Layout(dataset, near, dense, factor)
     kept.move_to_end(key)
     while len(kept) > _KEPT:
         kept.popitem(last=False)
@@ -52,20 +52,23 @@ class Layout:
     ----------
     near : pixels that a source may reach, (ny, nx).
     dense : every bin that a source reaches is single.
+    factor : of the background in every pixel, (ny, nx); None: 1.
     """
 
-    def __init__(self, dataset: MapDataset, near: np.ndarray, dense: bool):
+    def __init__(self, dataset: MapDataset, near: np.ndarray, dense: bool, factor: np.ndarray | None = None):
         arrays = dataset.arrays
+        background = arrays.background if factor is None or arrays.background is None else arrays.background * factor
+        self._background, self.merges = background, not dense and arrays.counts_off is None
         self.arrays, self.n_energy, mask = arrays, len(arrays.counts), arrays.mask
         near = np.broadcast_to(near, mask.shape) & mask
         lost = mask & ~near
-        if arrays.background is not None:
-            alone = lost & (arrays.counts > 0) & (arrays.background < _SMALLEST_BACKGROUND)
+        if background is not None:
+            alone = lost & (arrays.counts > 0) & (background < _SMALLEST_BACKGROUND)
             near, lost = near | alone, lost & ~alone
         single = near if dense or arrays.counts_off is not None else near & (arrays.counts > 0)
         self.single, self.far, self.empty = single, lost, near & ~single
         self.energy, self.y, self.x = np.nonzero(single)
-        self._made: dict = {}
+        self._made: OrderedDict = OrderedDict()
 
     def gather(self, cube: np.ndarray, n_single: int) -> np.ndarray:
         """Elements (E,) of a map (R, ny, nx), merged bins added up."""
@@ -83,7 +86,7 @@ class Layout:
 
     def background(self, n_single: int) -> np.ndarray:
         """Elements (E,) of the background."""
-        return self._kept(("background", n_single), lambda: self.gather(self.arrays.background, n_single))
+        return self._kept(("background", n_single), lambda: self.gather(self._background, n_single))
 
     def matrix(self, footprint: Footprint, n_single: int) -> np.ndarray:
         """Elements (E, T) of a source: counts of a unit flux [cm-2 s-1] in every true-energy bin."""
@@ -94,6 +97,9 @@ class Layout:
     def _kept(self, key: Hashable, make: Callable[[], Any]) -> Any:
         if key not in self._made:
             self._made[key] = make()
+        self._made.move_to_end(key)
+        while len(self._made) > _KEPT_PARTS:
+            self._made.popitem(last=False)
         return self._made[key]
 
     def _matrix(self, footprint: Footprint, n_single: int) -> np.ndarray:
@@ -161,7 +167,7 @@ class Layout:
         members = self.elements_of(np.ones(len(self.energy)), members, n_single)
         counts, offset, off, alpha = self.gather(arrays.counts, n_single), np.zeros(len(members)), None, None
         if arrays.counts_off is None or arrays.alpha is None:
-            offset[-n:] = _merging_constant(arrays.counts, arrays.background, self.far)
+            offset[-n:] = _merging_constant(arrays.counts, self._background, self.far)
         else:
             far_stat = np.asarray(wstat(arrays.counts, arrays.counts_off, arrays.alpha, np.zeros_like(arrays.counts)))
             offset[-n:] = np.where(self.far, far_stat, 0.0).sum(axis=(1, 2))
@@ -173,6 +179,8 @@ class Layout:
 
 class RegionLayout:
     """Elements of a region: its R reconstructed bins. Each takes what a source sums up to in the region."""
+
+    merges = False
 
     def __init__(self, dataset: Any):
         self.arrays, self.n_energy = dataset.arrays, dataset.energy_axis.nbin

@@ -106,11 +106,14 @@ class Likelihood(eqx.Module):
         return _statistic(self.problem, theta)
 
     def npred(self, theta: Array) -> dict[str, Array]:
-        """Predicted (ON) counts by dataset, (R,): signal and background, that of wstat profiled."""
+        """Predicted (ON) counts by dataset: signal and background, that of wstat profiled.
+
+        Of a spectrum (R,); of a cube its elements (E,), single bins, then merged ones: `MapDataset.npred` gives pixels.
+        """
         return self._by_dataset(_on_counts(self.problem, theta))
 
     def npred_signal(self, theta: Array) -> dict[str, Array]:
-        """Predicted signal counts by dataset, (R,)."""
+        """Predicted signal counts by dataset, as `npred`."""
         return self._by_dataset(_signals(self.problem, theta))
 
     def statistic_by_dataset(self, theta: Array) -> dict[str, Array]:
@@ -118,7 +121,11 @@ class Likelihood(eqx.Module):
         return {name: part.sum() for name, part in self._by_dataset(_bins(self.problem, theta)).items()}
 
     def fisher(self, theta: Array) -> Array:
-        """Fisher matrix of the statistic in factor space, (P, P): the inverse covariance is half of it."""
+        """Fisher matrix of the statistic in factor space, (P, P): the inverse covariance is half of it.
+
+        From the expected curvature of the statistic; of cubes in Cash statistic, whose bins may be merged, from the
+        observed one.
+        """
         return _fisher(self.problem, theta)
 
     def derivatives(self, theta: Array) -> Derivatives:

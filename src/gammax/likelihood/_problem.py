@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from gammax.likelihood._cube import CubeStack
-from gammax.likelihood._curves import Derivatives
+from gammax.likelihood._curves import Derivatives, add_up
 from gammax.likelihood._stack import SpectrumStack
 from gammax.likelihood._table import fill
-
-# expected counts that are none: far below one, far above the floor of the statistic
-_NO_COUNT = 1e-6
 
 
 class Problem(eqx.Module):
@@ -55,17 +51,6 @@ class Problem(eqx.Module):
         """Per stack (D, R): predicted ON counts, the profiled background of wstat included."""
         return tuple(s.on_counts(mu) for s, mu in zip(self.stacks, self.expectations(theta), strict=True))
 
-    def emptied_bins(self, theta: Array) -> Array:
-        """Number of bins inside the masks where a negative signal leaves no expected ON count: the edge of physics."""
-        parts = zip(self.stacks, self.signals(theta), self.on_counts(theta), strict=True)
-        emptied = [jnp.sum((s.mask > 0) & (signal < 0) & (on <= _NO_COUNT)) for s, signal, on in parts]
-        return sum(emptied, start=jnp.zeros((), dtype=int))
-
-    def lowest(self, theta: Array) -> Array:
-        """Lowest flux or factor in a cube: where it is negative, bins without counts must not be merged."""
-        values, cubes = self.slot_values(theta), [s for s in self.stacks if isinstance(s, CubeStack)]
-        return jnp.stack([jnp.full((), jnp.inf), *(cube.lowest(values) for cube in cubes)]).min()
-
     def with_counts(self, counts: Sequence[Array]) -> Problem:
         """Problem with other (ON) counts, per stack (D, R)."""
         return eqx.tree_at(lambda problem: [stack.counts for stack in problem.stacks], self, list(counts))
@@ -94,10 +79,11 @@ class Problem(eqx.Module):
         of the parameters of another.
         """
         values, size = self.slot_values(theta), theta.shape[0]
-        parts = [stack.derivatives(values, size) for stack in self.stacks]
-        total = jax.tree.map(lambda *found: sum(found[1:], start=found[0]), *parts)
+        total = add_up([stack.derivatives(values, size) for stack in self.stacks])
         pairs = jnp.outer(self.scale, self.scale)
-        return Derivatives(total.value, total.gradient * self.scale, total.hessian * pairs, total.fisher * pairs)
+        return total._replace(
+            gradient=total.gradient * self.scale, hessian=total.hessian * pairs, fisher=total.fisher * pairs
+        )
 
 
 def no_bins(problem: Problem) -> bool:

@@ -14,7 +14,7 @@ from jax import Array
 from gammax.errors import ModelError
 from gammax.folding import fold_flux, total_flux
 from gammax.folding._background import check_backgrounds
-from gammax.likelihood._curves import Derivatives, look, scatter
+from gammax.likelihood._curves import Derivatives, count_emptied, look, scatter
 from gammax.likelihood._parts import FixedCounts, ScaledCounts, bend_along, unit_factor, unit_flux
 from gammax.likelihood._plan import Plan
 from gammax.likelihood._table import Recipe
@@ -96,7 +96,8 @@ class SpectrumStack(eqx.Module):
     def derivatives(self, values: Array, size: int) -> Derivatives:
         """Value, and derivatives by the slot values of the fit's `size` parameters."""
         slots, columns = (np.array(part, dtype=int) for part in self.moved)
-        mu = self.expectation(values)
+        signal = self.signal(values)
+        mu = signal + self.background(values)
         value, first, second = look(self.statistic, mu)
 
         def flat(x: Array) -> Array:
@@ -108,6 +109,8 @@ class SpectrumStack(eqx.Module):
             gradient=jacobian @ first.ravel(),
             hessian=(jacobian * second.ravel()) @ jacobian.T + bend,
             fisher=(jacobian * self.curvature(mu).ravel()) @ jacobian.T,
+            emptied=count_emptied(self.mask, signal, self.on_counts(mu)),
+            lowest=jnp.full((), jnp.inf),
         )
         return scatter(columns[None], jax.tree.map(lambda part: part[None], own), size)
 

@@ -79,6 +79,13 @@ class GaussianSpatialModel(EllipticalModel):
         """5 sigma [deg]."""
         return 5.0 * float(self.sigma.canonical)
 
+    def values_at_nodes(self, lon: Array, lat: Array, spacing: Array, energy: Array | None = None) -> Array:
+        """As `values`, up to a factor, wider by a Gaussian of 0.6 spacings: nodes see it however narrow it is."""
+        values = self._values()
+        sigma = values.pop("sigma")
+        wider = jnp.sqrt(sigma**2 + (0.6 * spacing) ** 2)
+        return self.evaluate(lon, lat, **{**values, "sigma": wider, "e": values["e"] * sigma / wider})
+
     @property
     def evaluation_bin_size_min(self) -> float:
         """sigma / 3 [deg]."""
