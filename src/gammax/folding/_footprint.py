@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # same ones, and a diffuse template takes a second
 _KEPT, _KEPT_BYTES = 64, 300_000_000
 _FOOTPRINTS: WeakKeyDictionary = WeakKeyDictionary()
+# of the largest value: what Fourier transforms leave of nothing
+_ROUNDING = 1e-12
 
 
 class Footprint(NamedTuple):
@@ -110,7 +112,7 @@ def _place(spatial: SpatialModel) -> tuple[Any, Any, Any]:
 
 def _grid_basis(grid: Grid | RegionGrid, spatial: SpatialModel) -> np.ndarray:
     if isinstance(grid, RegionGrid) or grid.transform is None:
-        return np.maximum(_whole_basis(grid, spatial), 0.0)
+        return np.asarray(_whole_basis(grid, spatial))
     fractions, (ny, nx) = np.asarray(_fractions(grid, spatial)), grid.exposure.shape[1:]
     fractions = np.broadcast_to(fractions, grid.exposure.shape)
     basis = np.empty(grid.exposure.shape)
@@ -118,8 +120,9 @@ def _grid_basis(grid: Grid | RegionGrid, spatial: SpatialModel) -> np.ndarray:
     for t, (shape, exposure, transform) in enumerate(zip(fractions, grid.exposure, grid.transform, strict=True)):
         seen = irfft2(rfft2(shape if grid.after else shape * exposure, grid.padded) * transform, grid.padded)[:ny, :nx]
         basis[t] = seen * exposure if grid.after else seen
-    # what is negative is rounding, and would be taken for a negative source
-    return np.maximum(basis, 0.0, out=basis)
+    # rounding would be taken for a negative source
+    basis[np.abs(basis) < _ROUNDING * basis.max(initial=0.0)] = 0.0
+    return basis
 
 
 _whole_basis = eqx.filter_jit(lambda grid, spatial: grid.basis(spatial))
