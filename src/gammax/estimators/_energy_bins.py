@@ -29,7 +29,7 @@ class EnergyBins(NamedTuple):
     ----------
     edges : (K + 1,) [TeV].
     problem : that of the likelihood, split by bin (`split_by_bin`).
-    masks : per stack of it (K, D, R), 1 inside and 0 outside.
+    masks : per stack of it (K, D, R), of cubes (K, D, E), 1 inside and 0 outside.
     lower : smallest norm of each bin, (K,).
     seen : whether the source reaches any reconstructed bin, (K,).
     """
@@ -87,7 +87,7 @@ def snap_edges(edges: np.ndarray, datasets: Sequence[SpectrumDataset | SpectrumD
 def _masks(
     likelihood: Likelihood, datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], lower: float, upper: float
 ) -> list[np.ndarray]:
-    """Per stack (D, R), bool: bins of the fit that lie wholly between two energies [TeV]."""
+    """Per stack (D, R), of cubes (D, E), bool: bins of the fit that lie wholly between two energies [TeV]."""
     masks = [np.array(stack.mask, bool) for stack in likelihood.problem.stacks]
     for dataset, (_, stack, place) in zip(datasets, likelihood.dataset_places, strict=True):
         edges = dataset.energy_axis.edges_value("TeV")
@@ -98,7 +98,7 @@ def _masks(
 
 
 def _expected(problem: Problem, theta: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """Signal and background (0 for wstat) per stack, (D, R)."""
+    """Signal and background (0 for wstat) per stack, (D, R), of cubes (D, E)."""
     values = problem.slot_values(theta)
     return problem.signals(theta), tuple(stack.background(values) for stack in problem.stacks)
 

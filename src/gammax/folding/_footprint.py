@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # same ones, and a diffuse template takes a second
 _KEPT, _KEPT_BYTES = 64, 300_000_000
 _FOOTPRINTS: WeakKeyDictionary = WeakKeyDictionary()
-# of the largest value: what Fourier transforms leave of nothing
+# of the largest value at an energy: what Fourier transforms leave of nothing
 _ROUNDING = 1e-12
 
 
@@ -119,9 +119,9 @@ def _grid_basis(grid: Grid | RegionGrid, spatial: SpatialModel) -> np.ndarray:
     # one energy after another: all transforms of a diffuse template at once take hundreds of MB, and time to compile
     for t, (shape, exposure, transform) in enumerate(zip(fractions, grid.exposure, grid.transform, strict=True)):
         seen = irfft2(rfft2(shape if grid.after else shape * exposure, grid.padded) * transform, grid.padded)[:ny, :nx]
+        # rounding would be taken for a negative source
+        seen[np.abs(seen) < _ROUNDING * seen.max()] = 0.0
         basis[t] = seen * exposure if grid.after else seen
-    # rounding would be taken for a negative source
-    basis[np.abs(basis) < _ROUNDING * basis.max(initial=0.0)] = 0.0
     return basis
 
 

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gammax.likelihood._curves import Derivatives, count_emptied, look, scatter
+from gammax.likelihood._curves import Derivatives, count_emptied, expected_on, look, scatter
 from gammax.likelihood._parts import Group
-from gammax.stats import cash, wstat, wstat_curvature, wstat_mu_bkg
+from gammax.stats import cash, wstat, wstat_curvature
 
 # numbers of a Jacobian that are held at once when many cubes are gone through: 32 MB
 _AT_ONCE = 4_000_000
@@ -65,12 +65,6 @@ class Cube(eqx.Module):
         """What the statistic compares with the counts, (E,): signal for wstat, signal + background for cash."""
         return self._sum((*self.sources, *self.backgrounds), values)
 
-    def on_counts(self, expectation: Array) -> Array:
-        """Predicted ON counts (E,): for wstat the profiled background is added to the signal."""
-        if self.alpha is None:
-            return expectation
-        return expectation + self.alpha * wstat_mu_bkg(self.counts, self.counts_off, self.alpha, expectation)
-
     def _sum(self, groups: tuple[Group, ...], values: Array) -> Array:
         counts = (group.counts(values, self.edges, self.panels) for group in groups)
         return sum(counts, start=jnp.zeros_like(self.counts))
@@ -115,7 +109,7 @@ class Cube(eqx.Module):
             gradient=jacobian @ first,
             hessian=(jacobian * second) @ jacobian.T + bends,
             fisher=(jacobian * self.curvature(mu, second)) @ jacobian.T,
-            emptied=count_emptied(self.mask, signal, self.on_counts(mu)),
+            emptied=count_emptied(self.mask, signal, expected_on(self.counts, self.counts_off, self.alpha, mu)),
             lowest=self.lowest(values),
         )
 
@@ -145,7 +139,7 @@ class CubeStack(eqx.Module):
 
     def on_counts(self, expectation: Array) -> Array:
         """Predicted ON counts (D, E): for wstat the profiled background is added to the signal."""
-        return jax.vmap(lambda cube, mu: cube.on_counts(mu))(self.cubes, expectation)
+        return expected_on(self.counts, self.counts_off, self.alpha, expectation)
 
     def statistic(self, expectation: Array) -> Array:
         """-2 ln L per element (D, E), zero outside the mask."""

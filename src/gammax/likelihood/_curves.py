@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from gammax.stats import wstat_mu_bkg
+
 # expected counts that are none: far below one, far above the floor of the statistic
 _NO_COUNT = 1e-6
 
@@ -30,6 +32,19 @@ class Derivatives(NamedTuple):
     fisher: Array
     emptied: Array
     lowest: Array
+
+
+def expected_on(counts: Array, counts_off: Array | None, alpha: Array | None, expectation: Array) -> Array:
+    """Predicted ON counts: those of cash as they are, with the profiled background added to the signal of wstat.
+
+    Parameters
+    ----------
+    counts, counts_off, alpha : ON and OFF counts and exposure ratio, None for cash. expectation : as `statistic` takes
+        it. All of one shape.
+    """
+    if counts_off is None or alpha is None:
+        return expectation
+    return expectation + alpha * wstat_mu_bkg(counts, counts_off, alpha, expectation)
 
 
 def count_emptied(mask: Array, signal: Array, on_counts: Array) -> Array:

@@ -65,7 +65,7 @@ class Layout:
         if background is not None:
             alone = lost & (arrays.counts > 0) & (background < _SMALLEST_BACKGROUND)
             near, lost = near | alone, lost & ~alone
-        single = near if dense or arrays.counts_off is not None else near & (arrays.counts > 0)
+        single = near & (arrays.counts > 0) if self.merges else near
         self.single, self.far, self.empty = single, lost, near & ~single
         self.energy, self.y, self.x = np.nonzero(single)
         self._made: OrderedDict = OrderedDict()

@@ -25,13 +25,11 @@ from gammax.likelihood._plan import make_plans
 from gammax.likelihood._problem import Problem
 from gammax.likelihood._stack import SpectrumStack, make_stack, stack_key
 from gammax.likelihood._table import Slots, factor_scale
-from gammax.maps import WcsGeom
 from gammax.models import Models, SkyModel
 
 if TYPE_CHECKING:
-    from gammax.datasets import Datasets, SpectrumDataset, SpectrumDatasetOnOff
-
-    Dataset = SpectrumDataset | SpectrumDatasetOnOff | MapDataset | MapDatasetOnOff
+    from gammax.datasets import Datasets
+    from gammax.likelihood._cube_build import Dataset
 
 
 class Likelihood(eqx.Module):
@@ -42,7 +40,7 @@ class Likelihood(eqx.Module):
 
     Parameters
     ----------
-    datasets : `Datasets`, a spectrum, or an iterable of spectra.
+    datasets : `Datasets`, a spectrum or cube, or an iterable of them.
     models : `Models`, a `SkyModel`, or an iterable of them.
     order : of the folding in cubes. "exposure-first": exposure at the true position, before the PSF; "psf-first": at
         the reconstructed one, after it, as Gammapy has it.
@@ -209,11 +207,6 @@ def _make_stacks(
         else:
             stacks.append(make_stack(members, [plans[i] for i in seen[members[0].name]], columns))
     return tuple(stacks), tuple((dataset.name, *places[dataset.name]) for dataset in datasets)
-
-
-def is_cube(dataset: Dataset) -> bool:
-    """Whether a dataset is a cube."""
-    return isinstance(dataset.geom, WcsGeom)
 
 
 def is_folded(dataset: Dataset) -> bool:

@@ -20,6 +20,7 @@ class Problem(eqx.Module):
 
     Attributes
     ----------
+    stacks : what is "per stack" has the shape (D, R) of D spectra, (D, E) of D cubes or regions with E elements.
     values : number of every parameter slot, in the parameters' units, (S,).
     scale : of the free slots, (P,).
     lower, upper : bounds of the free slots as factors, (P,).
@@ -38,29 +39,29 @@ class Problem(eqx.Module):
         return fill(self.values, self.free, theta * self.scale)
 
     def expectations(self, theta: Array) -> tuple[Array, ...]:
-        """Per stack (D, R): what the statistic compares with the counts."""
+        """Per stack: what the statistic compares with the counts."""
         values = self.slot_values(theta)
         return tuple(stack.expectation(values) for stack in self.stacks)
 
     def signals(self, theta: Array) -> tuple[Array, ...]:
-        """Per stack (D, R): predicted signal counts."""
+        """Per stack: predicted signal counts."""
         values = self.slot_values(theta)
         return tuple(stack.signal(values) for stack in self.stacks)
 
     def on_counts(self, theta: Array) -> tuple[Array, ...]:
-        """Per stack (D, R): predicted ON counts, the profiled background of wstat included."""
+        """Per stack: predicted ON counts, the profiled background of wstat included."""
         return tuple(s.on_counts(mu) for s, mu in zip(self.stacks, self.expectations(theta), strict=True))
 
     def with_counts(self, counts: Sequence[Array]) -> Problem:
-        """Problem with other (ON) counts, per stack (D, R)."""
+        """Problem with other (ON) counts, per stack."""
         return eqx.tree_at(lambda problem: [stack.counts for stack in problem.stacks], self, list(counts))
 
     def with_masks(self, masks: Sequence[Array]) -> Problem:
-        """Problem with other masks, per stack (D, R), 1 inside and 0 outside."""
+        """Problem with other masks, per stack, 1 inside and 0 outside."""
         return eqx.tree_at(lambda problem: [stack.mask for stack in problem.stacks], self, list(masks))
 
     def bins(self, expectations: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Per stack (D, R): the statistic in bins, zero outside masks."""
+        """Per stack: the statistic in bins, zero outside masks."""
         return tuple(stack.statistic(mu) for stack, mu in zip(self.stacks, expectations, strict=True))
 
     def statistic(self, theta: Array) -> Array:

@@ -14,12 +14,12 @@ from jax import Array
 from gammax.errors import ModelError
 from gammax.folding import fold_flux, total_flux
 from gammax.folding._background import check_backgrounds
-from gammax.likelihood._curves import Derivatives, count_emptied, look, scatter
+from gammax.likelihood._curves import Derivatives, count_emptied, expected_on, look, scatter
 from gammax.likelihood._parts import FixedCounts, ScaledCounts, bend_along, unit_factor, unit_flux
 from gammax.likelihood._plan import Plan
 from gammax.likelihood._table import Recipe
 from gammax.models import FoVBackgroundModel, n_panels
-from gammax.stats import cash, cash_curvature, wstat, wstat_curvature, wstat_mu_bkg
+from gammax.stats import cash, cash_curvature, wstat, wstat_curvature
 
 if TYPE_CHECKING:
     from gammax.datasets import SpectrumDataset, SpectrumDatasetOnOff
@@ -73,9 +73,7 @@ class SpectrumStack(eqx.Module):
 
     def on_counts(self, expectation: Array) -> Array:
         """Predicted ON counts (D, R): for wstat the profiled background is added to the signal."""
-        if self.alpha is None:
-            return expectation
-        return expectation + self.alpha * wstat_mu_bkg(self.counts, self.counts_off, self.alpha, expectation)
+        return expected_on(self.counts, self.counts_off, self.alpha, expectation)
 
     def statistic(self, expectation: Array) -> Array:
         """-2 ln L per bin (D, R), zero outside the mask."""
