@@ -34,6 +34,20 @@ class Derivatives(NamedTuple):
     lowest: Array
 
 
+class Moved:
+    """Numbers of which some are variables, as an index finds them: only those carry derivatives.
+
+    A scatter into the vector would give all of them derivatives, of zeros: twice the work for a power law whose
+    reference energy stands still.
+    """
+
+    def __init__(self, numbers: Array, places: Sequence[int], x: Array):
+        self._numbers, self._x, self._variable = numbers, x, {place: k for k, place in enumerate(places)}
+
+    def __getitem__(self, place: int) -> Array:
+        return self._x[self._variable[place]] if place in self._variable else self._numbers[place]
+
+
 def expected_on(counts: Array, counts_off: Array | None, alpha: Array | None, expectation: Array) -> Array:
     """Predicted ON counts: those of cash as they are, with the profiled background added to the signal of wstat.
 

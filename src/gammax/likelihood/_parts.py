@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 
 from gammax.folding import total_flux
+from gammax.likelihood._curves import Moved
 from gammax.likelihood._plan import Plan
 from gammax.likelihood._table import Recipe
 
@@ -137,7 +138,7 @@ class Group(eqx.Module):
 
         def one(part: eqx.Module, slots: Array) -> tuple[Array, Array]:
             numbers = values[slots]
-            return bend_along(lambda x: part.counts(numbers.at[free].set(x), edges, panels), numbers[free], slope)
+            return bend_along(lambda x: part.counts(Moved(numbers, self.free, x), edges, panels), numbers[free], slope)
 
         return jax.vmap(one)(self.part, self.slots)
 

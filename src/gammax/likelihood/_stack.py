@@ -14,7 +14,7 @@ from jax import Array
 from gammax.errors import ModelError
 from gammax.folding import fold_flux, total_flux
 from gammax.folding._background import check_backgrounds
-from gammax.likelihood._curves import Derivatives, count_emptied, expected_on, look, scatter
+from gammax.likelihood._curves import Derivatives, Moved, count_emptied, expected_on, look, scatter
 from gammax.likelihood._parts import FixedCounts, ScaledCounts, bend_along, unit_factor, unit_flux
 from gammax.likelihood._plan import Plan
 from gammax.likelihood._table import Recipe
@@ -99,7 +99,7 @@ class SpectrumStack(eqx.Module):
         value, first, second = look(self.statistic, mu)
 
         def flat(x: Array) -> Array:
-            return self.expectation(values.at[slots].set(x)).ravel()
+            return self.expectation(Moved(values, self.moved[0], x)).ravel()
 
         jacobian, bend = bend_along(flat, values[slots], first.ravel())
         own = Derivatives(
