@@ -25,7 +25,7 @@ from gammax.likelihood._cube import CubeStack
 from gammax.likelihood._likelihood import as_datasets
 from gammax.likelihood._problem import no_bins
 from gammax.likelihood._table import Slots
-from gammax.models import Models, SkyModel
+from gammax.models import Models, Parameter, SkyModel
 from gammax.models._parameter import is_parameter
 
 if TYPE_CHECKING:
@@ -195,5 +195,7 @@ def _fitted_models(models: Models, values: np.ndarray, covariance: np.ndarray) -
     whole = np.zeros((len(all_values), len(all_values)))
     whole[np.ix_(slots.free, slots.free)] = covariance
     numbers = iter(all_values[slots.of_parameter])
-    moved = jax.tree.map(lambda p: p.with_value(next(numbers)) if is_parameter(p) else p, models, is_leaf=is_parameter)
+    # by the class: equinox wraps every method that is taken from an instance, which takes longer than the method
+    set_value = Parameter.with_value
+    moved = jax.tree.map(lambda p: set_value(p, next(numbers)) if is_parameter(p) else p, models, is_leaf=is_parameter)
     return Models(moved.models, whole[np.ix_(slots.of_parameter, slots.of_parameter)])

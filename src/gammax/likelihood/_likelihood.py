@@ -238,4 +238,5 @@ def _seen(datasets: tuple[Dataset, ...], models: Models) -> dict[str, tuple[int,
 
 def _applies(model: Any, dataset: Dataset) -> bool:
     is_spectrum_source = isinstance(model, SkyModel) and not is_folded(dataset)
-    return model.applies_to(dataset.name) and (not is_spectrum_source or reaches(model, dataset))
+    named = model.datasets_names is None or dataset.name in model.datasets_names
+    return named and (not is_spectrum_source or reaches(model, dataset))
