@@ -49,7 +49,7 @@ def test_public_names(room):
 
 
 def test_top_level():
-    assert public_names(gammax) - {"errors", "units", "cli"} == {"enable_x64"}
+    assert public_names(gammax) - {"errors", "units", "cli"} == {"enable_x64", "enable_cache"}
 
 
 @pytest.mark.parametrize("room", PUBLIC)

@@ -4,6 +4,7 @@ The names live where the field looks for them: ``gammax.datasets.Datasets``, ``g
 ``gammax.fit.Fit``, ``gammax.estimators.FluxPointsEstimator`` ... Importing gammax touches no device and no setting.
 """
 
+from gammax._cache import enable_cache as enable_cache
 from gammax._config import enable_x64 as enable_x64
 
 __version__ = "0.1.0"
