@@ -1,10 +1,10 @@
 """Speed against Gammapy 2.1 on four H.E.S.S. runs on the Crab nebula, in one run on one machine.
 
-    python benchmarks/vs_gammapy.py [--parts spectra dl3 cubes scaling] [--peer-venv FOLDER]
+    python benchmarks/vs_gammapy.py [--parts spectra dl3 cubes scaling errors sweeps] [--peer-venv FOLDER]
 
 makes the peer's environment (pip, once, in the user's cache), runs both sides in fresh interpreters that alternate,
-prints Markdown tables, writes `results/vs_gammapy.json`, `dl3.json`, `cubes.json`, `scaling.json` and `scaling.png`,
-and ends with 1 if a bar is missed.
+prints Markdown tables, writes `results/vs_gammapy.json`, `dl3.json`, `cubes.json`, `scaling.json`, `scaling.png`,
+`errors.json` and `sweeps.json`, and ends with 1 if a bar is missed.
 
 `spectra`: joint fits from fixed start values with covariance, flux points with all options in every bin of the
 reconstructed axis, single evaluations, reading; all from reduced spectra. A gammax time is that of the second and later
@@ -23,6 +23,13 @@ of its own: from import to the first result with nothing cached, peak memory up 
 which compiles, is apart from the median of later ones. A fit that takes more than `--cap` seconds is stopped, and no
 larger one of its side is begun. `--peer-results results/scaling.json` takes the peer's times from an earlier run,
 `--scaling-files FOLDER` keeps the cubes.
+
+`errors`: intervals of one and of all parameters (MINOS), a profile of 21 values with the others fitted, a contour of 20
+points, for the joint ECPL fit of the four runs and for the joint fit of five instruments (joint-crab). Each starts from
+the best fit.
+
+`sweeps`: fits with covariance of 1000 simulated ON-OFF spectra, and of 50 simulated cubes; a gammax time is that of a
+whole sweep, results read; the peer's the median of its fits, of which it makes all of the spectra and six of the cubes.
 
 Last measured (2 cores of an Intel Xeon; the peer's best over gammax's median): ECPL fit 1.36 s and 3.15 ms, 432 times
 (281 where the peer is given a plain list of datasets); flux points 46.4 s and 40.3 ms, 1150 times; power law 304,
@@ -44,14 +51,16 @@ from typing import Any
 
 import _cubes
 import _dl3
+import _errors
 import _scaling
+import _sweeps
 from _clock import machine, write_json
 from _peer_venv import peer_python
 from _processes import HERE, run_one
 from _speed_table import agreement, cold_rows, compile_times, markdown, summarise
 
 SHARED = HERE.parents[1] / "shared"
-PARTS = ("spectra", "dl3", "cubes", "scaling")
+PARTS = ("spectra", "dl3", "cubes", "scaling", "errors", "sweeps")
 
 
 def main() -> int:
@@ -60,7 +69,7 @@ def main() -> int:
     peer, tables = peer_python(options.peer_venv), {}
     for part in options.parts:
         start = {"date": datetime.date.today().isoformat(), "machine": machine()}
-        content = {"spectra": spectra, "dl3": dl3, "cubes": cubes, "scaling": scaling}[part](peer, options)
+        content = _RUN[part](peer, options)
         start["machine"]["load at the end"] = os.getloadavg()[0]
         write_json(options.out / f"{'vs_gammapy' if part == 'spectra' else part}.json", {**start, **content})
         tables[part] = content
@@ -148,6 +157,36 @@ def scaling(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
     draw(table, options.cap, options.out / "scaling.png")
     print(f"\n{markdown(table, 3)}\n")
     return {"cap_s": options.cap, "table": table, "raw": found}
+
+
+def errors(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Intervals, profiles and contours."""
+    found = _errors.run_all(peer, options.cubes.resolve(), options.public.resolve(), options.rounds)
+    content = {
+        "versions": {side: runs["crab"][0]["versions"] for side, runs in found.items()},
+        "table": _errors.speed_rows(found),
+        "agreement": _errors.agreement(found),
+        "raw": found,
+    }
+    print(f"\n{markdown(content['table'])}")
+    print_agreement(content["agreement"])
+    return content
+
+
+def sweeps(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Many fits of simulated data."""
+    found = _sweeps.run_all(peer, options.public.resolve(), options.rounds)
+    content = {
+        "versions": {side: runs["spectra"][0]["versions"] for side, runs in found.items()},
+        "table": _sweeps.speed_rows(found),
+        "agreement": _sweeps.agreement(found),
+        "raw": found,
+    }
+    print(f"\n{markdown(content['table'], 4)}\n\n{markdown(content['agreement'], 3)}")
+    return content
+
+
+_RUN = {"spectra": spectra, "dl3": dl3, "cubes": cubes, "scaling": scaling, "errors": errors, "sweeps": sweeps}
 
 
 def print_agreement(values: dict[str, float]) -> None:

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from gammax.analysis import Analysis, AnalysisConfig
 from gammax.cli import _importing, main
 from gammax.errors import GeometryError, SchemaError
 from gammax.estimators import FluxPointsEstimator
+from gammax.fit import Fit
 from small_project import make_spectrum, true_models, write_project
 
 
@@ -166,6 +168,15 @@ def test_interrupt_exits_130_and_leaves_nothing(tmp_path, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Analysis, "run_fit", interrupted)
+    config = write_project(tmp_path, [make_spectrum()])
+    assert main(["analysis", "run", str(config), "--out", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err.endswith("interrupted\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_fit_interrupts_the_run(tmp_path, capsys, monkeypatch):
+    run = Fit.run
+    monkeypatch.setattr(Fit, "run", lambda *arguments: replace(run(*arguments), status="interrupted"))
     config = write_project(tmp_path, [make_spectrum()])
     assert main(["analysis", "run", str(config), "--out", str(tmp_path / "out")]) == 130
     assert capsys.readouterr().err.endswith("interrupted\n")

@@ -6,7 +6,7 @@ import pytest
 
 from derivatives import assert_derivative, fd_gradient, toy_spectrum
 from gammax.datasets import Datasets
-from gammax.errors import FitError, ModelError
+from gammax.errors import FitError, GammaxWarning, ModelError
 from gammax.fit import Fit
 from gammax.fit._minuit import make_minuit
 from gammax.likelihood import Likelihood
@@ -213,7 +213,7 @@ def test_no_dataset_and_unknown_backend():
 
 def test_a_sweep_of_values_bounds_names_and_data_compiles_once():
     """Same structure, other numbers and other names: one trace of the solver."""
-    from gammax.fit._fit import _solve
+    from gammax.fit._newton import _solve
 
     Fit().run([toy_spectrum("wstat")], power_law())
     compiled = _solve._cache_size()
@@ -242,7 +242,8 @@ def flat_spectrum(counts, off, alpha=0.2):
 def test_a_source_that_empties_bins_has_no_error(backend):
     """ON 0 everywhere, OFF 10: the likelihood pushes the source to where nothing is expected. No 5.5 sigma deficit."""
     line = power_law().replace(spectral_model=power_law().spectral_model.freeze("index"))
-    result = Fit(backend=backend).run(flat_spectrum([0] * 9, [10] * 9), line)
+    with pytest.warns(GammaxWarning, match="npred is not positive in"):
+        result = Fit(backend=backend).run(flat_spectrum([0] * 9, [10] * 9), line)
     assert result.status == "at_bound"
     assert "nothing expected" in result.message
     assert np.isnan(result.errors).all()
@@ -255,7 +256,8 @@ def test_a_source_on_the_cash_wall_has_no_error():
     counts = dataset.counts.replace(data=np.array([0.0] + [10.0] * 8).reshape(shape))
     background = dataset.background.replace(data=np.array([0.5] + [50.0] * 8).reshape(shape))
     line = power_law().replace(spectral_model=power_law().spectral_model.freeze("index"))
-    result = Fit().run(dataset.replace(counts=counts, background=background), line)
+    with pytest.warns(GammaxWarning, match="npred is not positive in 1 bins"):
+        result = Fit().run(dataset.replace(counts=counts, background=background), line)
     assert not result.success
     assert np.isnan(result.errors).all()
 
@@ -263,7 +265,11 @@ def test_a_source_on_the_cash_wall_has_no_error():
 def test_a_source_that_is_not_there_ends_in_the_corner_of_empty_bins():
     """3 ON over 8 expected in one bin, nothing in the others: the minimum is the kink at zero, found and said."""
     line = power_law().replace(spectral_model=power_law().spectral_model.freeze("index"))
-    result = Fit().run(flat_spectrum([3] + [0] * 8, [40] + [0] * 8), line)
+    with pytest.warns(GammaxWarning) as warned:
+        result = Fit().run(flat_spectrum([3] + [0] * 8, [40] + [0] * 8), line)
+    assert [str(warning.message) for warning in warned] == list(result.warnings)
+    assert ["wstat is biased" in text for text in result.warnings] == [True, False]
+    assert "less than one count is predicted in all datasets together of x" in result.warnings[1]
     assert result.status == "at_bound"
     assert result.values[0] == 0.0
     assert np.isnan(result.errors[0])

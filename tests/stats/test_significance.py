@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gammax.errors import DataValueError
-from gammax.stats import li_ma_significance, sigma_to_ts, ts_to_sigma
+from gammax.stats import li_ma_significance, sigma_to_ts, ts_to_p_value, ts_to_sigma
 
 
 def test_li_ma_against_other_codes():
@@ -64,3 +64,41 @@ def test_one_degree_of_freedom_is_the_square():
     np.testing.assert_array_equal(sigma_to_ts([0.0, 3.0, -3.0, 1e3]), [0.0, 9.0, 9.0, 1e6])
     np.testing.assert_array_equal(ts_to_sigma([0.0, 9.0, 1e6, -1e-9]), [0.0, 3.0, 1e3, 0.0])
     np.testing.assert_allclose(ts_to_sigma([0.0, -1.0], 2), 0.0, atol=1e-12)
+
+
+def log_sf_noncentral(ts, df, shift):
+    """ln of the survival function of non-central chi2, the density integrated by mpmath."""
+
+    def density(x):
+        order = mp.mpf(df) / 2 - 1
+        return mp.exp(-(x + shift) / 2) / 2 * (x / shift) ** (order / 2) * mp.besseli(order, mp.sqrt(shift * x))
+
+    steps = [ts, ts + 20, ts + 100, ts + 400, ts + 2000]
+    return mp.log(mp.quad(density, steps))
+
+
+@pytest.mark.parametrize(("n_sigma", "df", "asimov"), [(5.0, 2, 3.0), (3.0, 5, 4.0), (60.0, 3, 2.0)])
+def test_noncentral_tails_in_mpmath(n_sigma, df, asimov):
+    """Also where the probability is no float: Gammapy 2.1 returns inf for ts_to_sigma(1e4, 4, 100)."""
+    ts = float(sigma_to_ts(n_sigma, df, asimov))
+    want = log_sf_noncentral(n_sigma**2, 1, asimov**2)
+    np.testing.assert_allclose(float(log_sf_noncentral(ts, df, asimov**2)), float(want), rtol=1e-9)
+    np.testing.assert_allclose(ts_to_sigma(ts, df, asimov**2), n_sigma, rtol=1e-10)
+
+
+def test_noncentral_conversions_to_gammapy():
+    # Gammapy 2.1: sigma_to_ts(5, 2, 3), ts_to_sigma(25, 2, 9), sigma_to_ts(5, 3, 6)
+    np.testing.assert_allclose(sigma_to_ts(5, 2, 3), 26.289016293176694, rtol=1e-12)
+    np.testing.assert_allclose(ts_to_sigma(25, 2, 9), 4.870926970141168, rtol=1e-12)
+    np.testing.assert_allclose(sigma_to_ts([5.0, 0.0], 3, 6), [26.834642045287243, 0.0], rtol=1e-12)
+
+
+def test_p_values_in_mpmath():
+    """The tail of chi2; with a bounded parameter half of it, and half of that with one degree of freedom less."""
+    np.testing.assert_allclose(ts_to_p_value(9.0, 3), float(mp.exp(log_sf(9.0, 3))), rtol=1e-13)
+    mixed = (mp.exp(log_sf(9.0, 3)) + mp.exp(log_sf(9.0, 2))) / 2
+    np.testing.assert_allclose(ts_to_p_value(9.0, 3, at_bound=True), float(mixed), rtol=1e-13)
+    # one bounded norm: the one-sided tail of the normal law beyond sqrt(ts), and no evidence at all at 0
+    tail = [float(mp.ncdf(-x)) for x in (1.0, 3.0, 30.0)]
+    np.testing.assert_allclose(ts_to_p_value([1.0, 9.0, 900.0], at_bound=True), tail, rtol=1e-12)
+    np.testing.assert_array_equal(ts_to_p_value([0.0, -1e-9], at_bound=True), [1.0, 1.0])

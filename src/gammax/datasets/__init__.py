@@ -1,5 +1,6 @@
 """Datasets: binned data of one or many observations with the responses that predict them. They hold no models."""
 
+from gammax.datasets._protocol import Dataset as Dataset
 from gammax.datasets._arrays import SpectrumArrays as SpectrumArrays
 from gammax.datasets._spectrum import SpectrumDataset as SpectrumDataset
 from gammax.datasets._spectrum_onoff import SpectrumDatasetOnOff as SpectrumDatasetOnOff

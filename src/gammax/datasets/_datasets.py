@@ -30,7 +30,12 @@ class Datasets(Sequence):
         members = (datasets,) if isinstance(datasets, DatasetBase) else tuple(datasets)
         for member in members:
             if not isinstance(member, DatasetBase):
-                raise SchemaError("GX-DATASETS-110", "not a dataset", found=type(member).__name__)
+                raise SchemaError(
+                    "GX-DATASETS-110",
+                    "not a dataset",
+                    found=type(member).__name__,
+                    do="join data of your own in a list: [*datasets, yours]",
+                )
         names = [member.name for member in members]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise SchemaError(

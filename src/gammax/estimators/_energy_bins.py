@@ -47,7 +47,7 @@ def energy_bins(
     """Bins between edges [TeV] for the parameter `index`, a norm; errors and warnings as `snap_edges`."""
     edges = snap_edges(edges, datasets)
     pairs = itertools.pairwise(edges)
-    groups = zip(*(_masks(likelihood, datasets, low, high) for low, high in pairs), strict=True)
+    groups = zip(*(masks_between(likelihood, datasets, low, high) for low, high in pairs), strict=True)
     problem, masks = split_by_bin(likelihood.problem, [np.stack(group) for group in groups])
     lower, seen = norm_floor(problem, np.asarray(likelihood.theta0), index, masks)
     return EnergyBins(edges, problem, masks, lower, seen)
@@ -84,7 +84,7 @@ def snap_edges(edges: np.ndarray, datasets: Sequence[SpectrumDataset | SpectrumD
     return snapped
 
 
-def _masks(
+def masks_between(
     likelihood: Likelihood, datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], lower: float, upper: float
 ) -> list[np.ndarray]:
     """Per stack (D, R), of cubes (D, E), bool: bins of the fit that lie wholly between two energies [TeV]."""
@@ -159,5 +159,5 @@ def split_by_bin(problem: Problem, masks: list[np.ndarray]) -> tuple[Problem, li
         else:
             stacks.append(repeated(stack))
             parts.append(mask.astype(float))
-    plain = {name: repeated(getattr(problem, name)) for name in ("values", "scale", "lower", "upper")}
+    plain = {name: repeated(getattr(problem, name)) for name in ("values", "scale", "lower", "upper", "penalties")}
     return dataclasses.replace(problem, stacks=tuple(stacks), **plain), parts

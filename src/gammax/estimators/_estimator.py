@@ -15,12 +15,14 @@ from jax import Array
 from gammax.errors import FitError, did_you_mean
 from gammax.estimators._energy_bins import EnergyBins, energy_bins
 from gammax.estimators._flux_points import FluxPoints
+from gammax.estimators._joint import held, joint_points
 from gammax.estimators._norm import NormEstimate, Sigmas, estimate_norm
 from gammax.fit._quick import quick_options
 from gammax.likelihood import Likelihood, Problem
 from gammax.likelihood._cube import CubeStack
+from gammax.likelihood._own import is_own
 from gammax.models import Models, PowerLawNormSpectralModel, SkyModel
-from gammax.models._parameter import is_parameter
+from gammax.models._tie import among
 from gammax.units import to_value
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class FluxPointsEstimator:
     n_sigma, n_sigma_ul, n_sigma_sensitivity : levels of errors, upper limits and sensitivity.
     selection_optional : "all", or some of "errn-errp", "ul", "scan", "sensitivity".
     reoptimize : whether the free parameters of the other models are fitted along in every bin.
+    joint : whether all bins are fitted together, which also gives the covariance of their norms: the norms then scale
+        the source's spectrum in true energy, the outermost ones what lies beyond the edges as well.
     norm_scan : norms at which the profile is given.
     tolerance, max_steps, order : as in `gammax.fit.Fit`.
 
@@ -56,13 +60,14 @@ class FluxPointsEstimator:
     n_sigma_sensitivity: float = 5.0
     selection_optional: str | Sequence[str] = ()
     reoptimize: bool = False
+    joint: bool = False
     norm_scan: Sequence[float] = tuple(np.geomspace(0.2, 5.0, 11))
     tolerance: float = 1e-10
     max_steps: int = 100
     order: str = "exposure-first"
 
     def __post_init__(self):
-        for option in self._options():
+        for option in self.options:
             if option not in _OPTIONS:
                 raise FitError(
                     "GX-FLUX-001", f"unknown selection_optional {option!r}", do=did_you_mean(option, _OPTIONS)
@@ -72,7 +77,9 @@ class FluxPointsEstimator:
             if not getattr(self, name) > 0:
                 raise FitError("GX-FLUX-004", f"{name} must be positive", found=getattr(self, name))
 
-    def _options(self) -> tuple[str, ...]:
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The chosen options, one by one."""
         if self.selection_optional == "all":
             return _OPTIONS
         chosen = self.selection_optional or ()
@@ -91,9 +98,20 @@ class FluxPointsEstimator:
 
         Raises
         ------
-        ModelError : no model of the source's name. GeometryError : no two edges inside the axes.
+        ModelError : no model of the source's name. GeometryError : no two edges inside the axes. FitError : data of the
+        user's own, which have no energy bins.
         """
         datasets, models = tuple(datasets), models if isinstance(models, Models) else Models(models)
+        for dataset in datasets:
+            if is_own(dataset):
+                raise FitError(
+                    "GX-FLUX-005",
+                    "flux points are those of spectra and cubes",
+                    dataset=dataset.name,
+                    do="leave data of your own out: what they say of the models is in those of the fit result",
+                )
+        if self.joint:
+            return joint_points(self, datasets, models)
         reference = models[self.source].spectral_model
         likelihood = Likelihood(datasets, self._norm_models(models), self.order, dense=True)
         index = _norm_index(likelihood, self.source)
@@ -114,25 +132,26 @@ class FluxPointsEstimator:
     def _estimate(self, likelihood: Likelihood, bins: EnergyBins, index: int) -> NormEstimate:
         sigmas = Sigmas(self.n_sigma, self.n_sigma_ul, self.n_sigma_sensitivity)
         start, scan = likelihood.theta0, np.asarray(self.norm_scan, dtype=np.float64)
-        limits = (index, self._options(), self.tolerance, self.max_steps)
+        limits = (index, self.options, self.tolerance, self.max_steps)
         cubes = any(isinstance(stack, CubeStack) for stack in bins.problem.stacks)
         estimate = _estimate_cubes() if cubes else _estimate_all
         return jax.device_get(estimate(bins.problem, start, bins.masks, bins.lower, scan, sigmas, *limits))
 
     def _norm_models(self, models: Models) -> Models:
-        """The source's spectrum times a free norm, its own parameters held; the others held unless reoptimised."""
+        """The source's spectrum times a free norm, its own parameters held; the others held unless reoptimised.
 
-        def held(p: Any) -> Any:
-            return p.replace(frozen=True, link=None) if is_parameter(p) else p
-
+        What is tied in the source is held with it; penalties and ties of the others stay.
+        """
         changed = []
         for model in models:
-            still = jax.tree.map(held, model, is_leaf=is_parameter)
+            still = held(model)
             if model.name == self.source:
                 changed.append(still.replace(spectral_model=still.spectral_model * PowerLawNormSpectralModel()))
             else:
                 changed.append(model if self.reoptimize else still)
-        return Models(changed)
+        names, own = Models(changed).parameters, f"{self.source}."
+        others = [tie for tie in models.ties if not tie.name.startswith(own)]
+        return Models(changed, None, *among(names, models.penalties, others))
 
     def _quantities(self, estimate: NormEstimate, likelihood: Likelihood, bins: EnergyBins) -> dict:
         """Arrays of `FluxPoints` in the order of the bins; NaN where no data see the source or the fit failed."""
@@ -156,16 +175,16 @@ class FluxPointsEstimator:
             "scan": {"stat_scan": estimate.stat_scan},
             "sensitivity": {"norm_sensitivity": estimate.sensitivity},
         }
-        for option in self._options():
+        for option in self.options:
             plain |= optional[option]
         good = has_data & converged
         found = {
             name: np.where(good.reshape(-1, *[1] * (value.ndim - 1)), value, np.nan) for name, value in plain.items()
         }
-        if "scan" in self._options():
+        if "scan" in self.options:
             found["norm_scan"] = np.broadcast_to(np.asarray(self.norm_scan), found["stat_scan"].shape)
         status = np.select([~has_data, ~converged, at_bound], ["no_data", "not_converged", "at_bound"], "ok")
-        if "ul" in self._options():
+        if "ul" in self.options:
             found["is_ul"] = good & ~(found["sqrt_ts"] >= self.n_sigma_ul)
         return {**found, "counts": _by_dataset(counts, likelihood), "status": status, "success": good}
 

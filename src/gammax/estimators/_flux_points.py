@@ -60,6 +60,7 @@ class FluxPoints:
     meta : what else belongs to the points (JSON values).
     energy_unit : unit of energies in tables.
     reference_fluxes : dnde, flux, eflux of norm 1 in TeV, cm, s, each (K,), in place of those of the model.
+    covariance : of the norms, (K, K), where they were fitted together; files do not keep it.
 
     Raises
     ------
@@ -78,6 +79,7 @@ class FluxPoints:
     meta: dict[str, Any] = field(default_factory=dict)
     energy_unit: str = "TeV"
     reference_fluxes: dict[str, np.ndarray] | None = None
+    covariance: np.ndarray | None = None
 
     def __post_init__(self):
         energy_ref = as_energy("energy_ref", self.energy_ref)
@@ -116,6 +118,10 @@ class FluxPoints:
         }
         for key, value in changes.items():
             object.__setattr__(self, key, value)
+        if self.covariance is not None and np.shape(self.covariance) != (size, size):
+            raise GeometryError(
+                "GX-FLUX-161", "covariance of the wrong shape", found=np.shape(self.covariance), expected=(size, size)
+            )
         if self.reference_fluxes is None and self.reference_model is None:
             raise SchemaError("GX-FLUX-115", "flux points need a reference_model or reference_fluxes")
         if self.reference_fluxes is not None:
@@ -187,6 +193,14 @@ class FluxPoints:
         return iter({*super().__dir__(), *self.available_quantities})
 
     @property
+    def correlation(self) -> np.ndarray | None:
+        """Correlation matrix of the norms, (K, K); None where each was fitted for itself."""
+        if self.covariance is None:
+            return None
+        errors = np.sqrt(np.diag(self.covariance))
+        return self.covariance / np.outer(errors, errors)
+
+    @property
     def has_energy_range(self) -> bool:
         """Whether the points have bins, not only energies."""
         return bool(np.any(np.isfinite(self.energy_min) & np.isfinite(self.energy_max)))
@@ -239,6 +253,7 @@ class FluxPoints:
             energy_ref=self.energy_ref[index],
             quantities={name: array[index] for name, array in self.quantities.items()},
             reference_fluxes=None if fluxes is None else {name: flux[index] for name, flux in fluxes.items()},
+            covariance=None if self.covariance is None else self.covariance[np.ix_(index, index)],
         )
 
     def slice_by_energy(self, energy_min: Any = None, energy_max: Any = None) -> FluxPoints:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -11,11 +10,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from gammax.fit._covariance import report_curvature
+from gammax.fit._rise import find_rise
 from gammax.fit._trust_region import minimise
 from gammax.likelihood import Problem
-
-_MAX_LOOKS = 100
-_ROOT_RTOL = 1e-12
 
 
 class NormEstimate(NamedTuple):
@@ -138,61 +135,6 @@ def hold(problem: Problem, index: int, value: Array) -> Problem:
     """Problem with one parameter held at a value."""
     lower, upper = problem.lower.at[index].set(value), problem.upper.at[index].set(value)
     return eqx.tree_at(lambda p: (p.lower, p.upper), problem, (lower, upper))
-
-
-class _Search(NamedTuple):
-    """Bracket of a root: `inner` lies below it, `outer` above it once `found`."""
-
-    x: Array
-    inner: Array
-    outer: Array
-    stride: Array
-    found: Array
-    done: Array
-    count: Array
-
-
-def find_rise(function: Callable[[Array], tuple[Array, Array]], start: Array, stride: Array, bound: Array) -> Array:
-    """Where a function that is negative at `start` becomes zero, on the side of `stride`; NaN if not before `bound`.
-
-    Strides double until the root is passed; then Newton, with bisection where that would leave the bracket.
-
-    Parameters
-    ----------
-    function : its value and slope.
-    """
-    side = jnp.sign(stride)
-
-    def clipped(x: Array) -> Array:
-        return side * jnp.minimum(side * x, side * bound)
-
-    def look(search: _Search) -> _Search:
-        x = search.x
-        value, slope = function(x)
-        below = value < 0
-        inner, outer = jnp.where(below, x, search.inner), jnp.where(below, search.outer, x)
-        found = search.found | ~below
-        newton = x - value / jnp.where(slope == 0.0, 1.0, slope)
-        # the bracket's ends swap sides when `stride` is negative: a product tells inside from outside
-        inside = jnp.where((newton - inner) * (newton - outer) < 0, newton, 0.5 * (inner + outer))
-        following = jnp.where(found, inside, clipped(x + search.stride))
-        exact = jnp.abs(value) < 1e-12 * (1.0 + jnp.abs(slope * x))
-        tight = found & (jnp.abs(outer - inner) <= _ROOT_RTOL * jnp.maximum(jnp.abs(outer), jnp.abs(inner)))
-        beyond = ~found & (x == bound)
-        done = exact | tight | beyond
-        return _Search(
-            x=jnp.where(beyond, jnp.nan, jnp.where(done, x, following)),
-            inner=inner,
-            outer=outer,
-            stride=2.0 * search.stride,
-            found=found,
-            done=done,
-            count=search.count + 1,
-        )
-
-    first = _Search(clipped(start + stride), start, start, stride, jnp.array(False), jnp.array(False), jnp.array(0))
-    last = jax.lax.while_loop(lambda s: ~s.done & (s.count < _MAX_LOOKS), look, first)
-    return jnp.where(last.done, last.x, jnp.nan)
 
 
 def _sensitivity(problem: Problem, theta: Array, index: int, sigmas: Sigmas) -> Array:

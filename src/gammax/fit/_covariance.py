@@ -43,6 +43,8 @@ class CurvatureReport(NamedTuple):
 def report_curvature(problem: Problem, theta: Array, derivatives: Derivatives) -> CurvatureReport:
     """Decompose Hessian and Fisher matrix at a minimum of a problem, within its bounds."""
     active = active_bounds(theta, derivatives.gradient, problem.lower, problem.upper)
+    if problem.penalties:
+        active |= problem.in_corners(theta)
     scale = jnp.where(active, 0.0, fisher_scale(derivatives.fisher))
     out = jnp.diag(active.astype(theta.dtype))
     scaled, scoring = (matrix * jnp.outer(scale, scale) + out for matrix in (derivatives.hessian, derivatives.fisher))
@@ -78,11 +80,12 @@ def honest_covariance(report: CurvatureReport, held: np.ndarray) -> np.ndarray:
 
 def flat_directions(report: CurvatureReport, names: Sequence[str]) -> list[str]:
     """Flat directions in words, such as ``a.spectral.amplitude - b.spectral.amplitude``."""
-    words = []
-    for flat, vector in zip(flat_columns(report), np.asarray(report.directions).T, strict=True):
-        if flat:
-            order = [i for i in np.argsort(-np.abs(vector)) if abs(vector[i]) > 0.1]
-            sign = np.sign(vector[order[0]])
-            terms = [f"{'+' if vector[i] * sign > 0 else '-'} {names[i]}" for i in order]
-            words.append(" ".join(terms).removeprefix("+ "))
-    return words
+    directions = np.asarray(report.directions).T
+    return [in_words(vector, names) for flat, vector in zip(flat_columns(report), directions, strict=True) if flat]
+
+
+def in_words(direction: np.ndarray, names: Sequence[str]) -> str:
+    """A direction (P,) in words."""
+    order = [i for i in np.argsort(-np.abs(direction)) if abs(direction[i]) > 0.1]
+    sign = np.sign(direction[order[0]])
+    return " ".join(f"{'+' if direction[i] * sign > 0 else '-'} {names[i]}" for i in order).removeprefix("+ ")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.table import Table
 
+from gammax.fit._compare import FitComparison, compare_results
 from gammax.models import Models
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ class FitResult:
     ----------
     models : the models with the fitted values and the covariance; the fit's input is unchanged.
     total_stat : -2 ln L at the minimum.
-    status : one of ok, at_bound, singular, not_converged, no_data.
+    status : one of ok, at_bound (a parameter is at its limit), singular (the data leave a direction open),
+        not_converged, no_data (no count inside the masks), invalid_input (the statistic is not finite where the fit
+        starts), interrupted (by Ctrl-C: the values are the best so far).
     message : the status in a sentence.
     names, units : of the free parameters, (P,).
     values, errors : of the free parameters in their units, (P,); an error that does not exist is NaN.
@@ -30,6 +33,8 @@ class FitResult:
     edm : predicted distance to the minimum, in units of the statistic.
     n_steps : Newton steps, or calls of the likelihood for other backends.
     backend : what minimised.
+    warnings : what should be known about a minimum even if it is in order, each a sentence: wstat biased by few OFF
+        counts, a source without a predicted count, a predicted count that is not positive.
     """
 
     models: Models
@@ -43,6 +48,7 @@ class FitResult:
     edm: float
     n_steps: int
     backend: str
+    warnings: tuple[str, ...] = ()
 
     @property
     def success(self) -> bool:
@@ -68,6 +74,15 @@ class FitResult:
         table.keep_columns(["model", "name", "value", "error", "unit"])
         return Table(table[np.array(keep)])
 
+    def compare(self, other: FitResult) -> FitComparison:
+        """Differences of another result from this one, in sigma: of two backends, two releases, two data selections.
+
+        Raises
+        ------
+        FitError : no free parameter in common, or one in two units.
+        """
+        return compare_results(self, other)
+
     def plot_correlation(self, ax: Axes | None = None) -> Axes:
         """Correlation matrix as an image."""
         import matplotlib.pyplot as plt
@@ -87,13 +102,15 @@ class FitResult:
             f"FitResult: {self.status} ({self.message})\n"
             f"  total stat {self.total_stat:.6f}, edm {self.edm:.1e}, {self.n_steps} steps, backend {self.backend}\n"
         )
+        head += "".join(f"  warning: {text}\n" for text in self.warnings)
         table = self.parameters
         table["value"].info.format = table["error"].info.format = ".5g"
         return head + "\n".join(f"  {line}" for line in table.pformat(max_lines=-1, max_width=-1))
 
     def _repr_html_(self) -> str:
         color = "green" if self.success else "crimson"
+        warned = "".join(f"<p>warning: {text}</p>" for text in self.warnings)
         return (
             f"<p><b style='color:{color}'>{self.status}</b>: {self.message}; total stat {self.total_stat:.4f}</p>"
-            f"{self.parameters._repr_html_()}"
+            f"{warned}{self.parameters._repr_html_()}"
         )

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from gammax.likelihood import Derivatives
 
@@ -165,8 +166,22 @@ def minimise(
     theta, lower, upper : start and bounds, (P,); lower = upper holds a parameter.
     """
 
+    first = start(theta, lower, upper)
+    return advance(function, first, lower, upper, tolerance, max_steps)
+
+
+def advance(
+    function: Callable[[Array], Derivatives],
+    state: State,
+    lower: Array,
+    upper: Array,
+    tolerance: float,
+    limit: ArrayLike,
+) -> State:
+    """Go on from a state until `minimise` would end, or until `limit` steps have been made since the start."""
+
     def unfinished(state: State) -> Array:
         done = (state.edm <= tolerance) & state.convex
-        return (state.n_steps < max_steps) & ~done & (state.radius > 1e-12)
+        return (state.n_steps < limit) & ~done & (state.radius > 1e-12)
 
-    return jax.lax.while_loop(unfinished, lambda state: step(function, state, lower, upper), start(theta, lower, upper))
+    return jax.lax.while_loop(unfinished, lambda state: step(function, state, lower, upper), state)

@@ -13,7 +13,9 @@ import numpy as np
 from scipy.fft import irfft2, rfft2
 
 from gammax.folding._grid import Grid
+from gammax.folding._irf import Scales
 from gammax.folding._mixture import Mixture, in_masks
+from gammax.folding._psf_width import PSFWidth
 from gammax.folding._region import RegionGrid, region_image
 from gammax.folding._region_view import RegionView, region_exposure, view_of
 from gammax.folding._view import View, check_view, dispersion, is_bare_point
@@ -47,25 +49,44 @@ class Footprint(NamedTuple):
 
 
 def make_footprint(
-    dataset: MapDataset | SpectrumDataset | SpectrumDatasetOnOff, model: SkyModel, order: str
+    dataset: MapDataset | SpectrumDataset | SpectrumDatasetOnOff,
+    model: SkyModel,
+    order: str,
+    scales: Scales = Scales(),
 ) -> Footprint | None:
     """Footprint of a source where it is; arguments and errors as `view_of`.
 
     There is none through a PSF in reconstructed energy: `counts_after`.
+
+    Parameters
+    ----------
+    scales : of the responses: the width of the PSF, and the true energies at which a shape that depends on them is seen.
     """
+    width = PSFWidth(1.0 if scales.psf_width is None else scales.psf_width)
+    scale = scales.energy_scale_true if depends_on_energy(model) else None
     kept = _FOOTPRINTS.setdefault(dataset, OrderedDict())
     leaves, structure = jax.tree.flatten(model.spatial_model)
-    key = (order, tuple(model.apply_irf.values()), structure, *(np.asarray(leaf).tobytes() for leaf in leaves))
+    key = (order, width, scale, tuple(model.apply_irf.values()), structure, *(np.asarray(leaf).tobytes() for leaf in leaves))
     if key not in kept:
         if isinstance(dataset.geom, RegionGeom) and is_bare_point(dataset, model):
             kept[key] = _bare_point(dataset, model, order)
         else:
-            view = view_of(dataset, model, order)
-            kept[key] = None if view is None else _footprint(view, model.spatial_model)
+            view = view_of(dataset, model, order, width)
+            kept[key] = None if view is None else _footprint(at_scale(view, scale), model.spatial_model)
     kept.move_to_end(key)
     while len(kept) > _KEPT or sum(0 if f is None else f.basis.nbytes for f in list(kept.values())[:-1]) > _KEPT_BYTES:
         kept.popitem(last=False)
     return kept[key]
+
+
+def depends_on_energy(model: SkyModel) -> bool:
+    """Whether the shape of a source does."""
+    return model.spatial_model is not None and model.spatial_model.is_energy_dependent
+
+
+def at_scale(view: View | RegionView, scale: float | None) -> View | RegionView:
+    """View of a shape that depends on energy, energies scaled as `Grid.at_scale` does; None: not."""
+    return view if scale is None else view._replace(basis=view.basis.at_scale(scale))
 
 
 def counts_after(view: View | RegionView, spatial: SpatialModel, weight: Array) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -11,10 +12,11 @@ from jax import Array
 from scipy.fft import next_fast_len
 
 if TYPE_CHECKING:
+    from gammax.folding._psf_width import PixelPSF
     from gammax.models import SpatialModel
 
 # pixels; what a Gaussian of 1.25 pixels becomes is met to 4e-3 on both sides, to 1e-5 from one pixel on
-_NARROW = 0.62
+NARROW = 0.62
 
 
 class Grid(eqx.Module):
@@ -34,6 +36,7 @@ class Grid(eqx.Module):
     after : exposure is taken at the reconstructed position, after the PSF.
     whole : the box holds the whole source: what its nodes add up to is made 1.
     reco : the PSF is one in reconstructed energy, which comes after exposure and energy dispersion.
+    psf : the PSF, where a fit moves its width; else None.
     """
 
     lon: Array
@@ -49,6 +52,16 @@ class Grid(eqx.Module):
     after: bool = eqx.field(static=True)
     whole: bool = eqx.field(static=True)
     reco: bool = eqx.field(static=True, default=False)
+    psf: PixelPSF | None = None
+
+    def widened(self, width: Array) -> Grid:
+        """Grid with another width of the PSF."""
+        transform = self.psf.transform(width, self.exposure.shape[1:], self.padded)
+        return dataclasses.replace(self, transform=transform)
+
+    def at_scale(self, scale: Array) -> Grid:
+        """Grid whose sources have energies lower by a factor 1 + scale than those that the responses name."""
+        return dataclasses.replace(self, energy=self.energy / (1.0 + scale))
 
     def basis(self, model: SpatialModel) -> Array:
         """Exposure times fraction of the source [cm2 s] in pixels of the cutout and true-energy bins, (T, ny, nx).
@@ -120,7 +133,7 @@ def pixel_kernels(sigma: np.ndarray, weights: np.ndarray, sky_per_pixel: np.ndar
     radius : half width of the kernels [deg].
     """
     scale = np.linalg.norm(sky_per_pixel, axis=0)
-    half_x, half_y = (max(int(np.ceil(radius / s)), 1) for s in scale)
+    half_x, half_y = kernel_size(sky_per_pixel, radius)
     x, y = np.arange(-half_x, half_x + 1), np.arange(-half_y, half_y + 1)
     east, north = np.einsum("ab,byx->ayx", sky_per_pixel, np.stack(np.meshgrid(x, y)))
     shapes = np.stack([_gaussian(s, (x, y), scale, east**2 + north**2) for s in sigma])
@@ -129,12 +142,18 @@ def pixel_kernels(sigma: np.ndarray, weights: np.ndarray, sky_per_pixel: np.ndar
     return kernels / np.where(total > 0, total, 1.0)
 
 
+def kernel_size(sky_per_pixel: np.ndarray, radius: float) -> tuple[int, int]:
+    """Half widths along x and y, in pixels, of kernels of a half width [deg]."""
+    half_x, half_y = (max(int(np.ceil(radius / step)), 1) for step in np.linalg.norm(sky_per_pixel, axis=0))
+    return half_x, half_y
+
+
 def _gaussian(
     sigma: float, pixels: tuple[np.ndarray, np.ndarray], scale: np.ndarray, distance_2: np.ndarray
 ) -> np.ndarray:
     """Gaussian at the pixels of a kernel, of sum 1; along an axis where it is too narrow to be sampled, three pixels
     that have its variance."""
-    if np.all(sigma >= _NARROW * scale):
+    if np.all(sigma >= NARROW * scale):
         kernel = np.exp(-0.5 * distance_2 / sigma**2)
         return kernel / kernel.sum()
     columns, rows = (_along(x, sigma / step) for x, step in zip(pixels, scale, strict=True))
@@ -142,7 +161,7 @@ def _gaussian(
 
 
 def _along(pixels: np.ndarray, sigma: float) -> np.ndarray:
-    if sigma < _NARROW:
+    if sigma < NARROW:
         return np.where(pixels == 0, 1.0 - sigma**2, 0.5 * sigma**2 * (np.abs(pixels) == 1))
     values = np.exp(-0.5 * (pixels / sigma) ** 2)
     return values / values.sum()

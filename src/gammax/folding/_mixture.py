@@ -7,6 +7,7 @@ nothing is lost or moved by pixels however small the source; a point is s = 0.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import equinox as eqx
@@ -78,6 +79,10 @@ class Mixture(eqx.Module):
     corner: Array
     shape: tuple[int, int] = eqx.field(static=True)
     reco: bool = eqx.field(static=True, default=False)
+
+    def widened(self, width: Array) -> Mixture:
+        """Mixture of a PSF that is wider by a factor."""
+        return dataclasses.replace(self, sigma=self.sigma * width)
 
     def terms(self, lon: Array, lat: Array, size: Array | None = None) -> Terms:
         """Terms of a source at a position [deg]: a Gaussian of width `size` [deg], else a point."""

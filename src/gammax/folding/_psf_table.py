@@ -24,31 +24,39 @@ _GAUSSIANS = 14
 
 
 class PSFTable(NamedTuple):
-    """PSF at a place: radii (n,) [deg], densities (T or R, n) [sr-1], and whether over reconstructed energy."""
+    """PSF at a place: radii (n,) [deg], densities (T or R, n) [sr-1], whether over reconstructed energy, and a factor on
+    all radii."""
 
     rad: np.ndarray
     density: np.ndarray
     reco: bool
+    width: float = 1.0
 
     @property
     def reach(self) -> float:
         """Radius [deg] beyond which there is nothing that matters, at any energy."""
-        return float(np.nanmax(radius_of(self.rad, self.density, _CONTAINMENT), initial=0.0))
+        return self.width * float(np.nanmax(radius_of(self.rad, self.density, _CONTAINMENT), initial=0.0))
 
     @property
     def gaussians(self) -> tuple[np.ndarray, np.ndarray]:
         """Widths (K,) and weights (T or R, K) of the PSF as Gaussians."""
-        return _gaussians(*(np.asarray(part, float).tobytes() for part in (self.rad, self.density)))
+        sigma, weights = _gaussians(*(np.asarray(part, float).tobytes() for part in (self.rad, self.density)))
+        return self.width * sigma, weights
 
 
-def psf_table(dataset: Any, model: SkyModel, position: SkyCoord) -> PSFTable | None:
-    """PSF that a source is seen through; None without one."""
-    # what is the same everywhere is so through any PSF, at the border of the image too
-    if not has_psf(dataset, model) or isinstance(model.spatial_model, ConstantSpatialModel):
+def psf_table(dataset: Any, model: SkyModel, position: SkyCoord, width: float = 1.0) -> PSFTable | None:
+    """PSF that a source is seen through, wider than that of the dataset by a factor; None without one."""
+    if not is_blurred(dataset, model):
         return None
     reco = isinstance(dataset.psf, RecoPSFMap)
     axis = dataset.energy_axis if reco else dataset.energy_axis_true
-    return PSFTable(*dataset.psf.profile(position, axis.center), reco)
+    return PSFTable(*dataset.psf.profile(position, axis.center), reco, width)
+
+
+def is_blurred(dataset: Any, model: SkyModel) -> bool:
+    """Whether a PSF changes what is seen of a source: what is the same everywhere is so through any, at the border of
+    the image too."""
+    return has_psf(dataset, model) and not isinstance(model.spatial_model, ConstantSpatialModel)
 
 
 def has_psf(dataset: Any, model: SkyModel) -> bool:

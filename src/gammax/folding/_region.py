@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +19,7 @@ from gammax.maps._region import create_wcs
 from gammax.maps._wcs_region import contains_pix
 
 if TYPE_CHECKING:
+    from gammax.folding._psf_width import RegionPSF
     from gammax.maps import RegionGeom
     from gammax.models import SpatialModel
 
@@ -92,6 +94,7 @@ class RegionGrid(eqx.Module):
     energy : true energies [TeV] at which shapes that depend on energy are evaluated, (T,).
     whole : the nodes hold the whole source: what they add up to is made 1.
     reco : the PSF is one in reconstructed energy, which comes after exposure and energy dispersion.
+    psf : the PSF, where a fit moves its width; else None.
     """
 
     lon: Array
@@ -102,6 +105,15 @@ class RegionGrid(eqx.Module):
     energy: Array
     whole: bool = eqx.field(static=True)
     reco: bool = eqx.field(static=True)
+    psf: RegionPSF | None = None
+
+    def widened(self, width: Array) -> RegionGrid:
+        """Grid with another width of the PSF."""
+        return dataclasses.replace(self, share=self.psf.share(width))
+
+    def at_scale(self, scale: Array) -> RegionGrid:
+        """Grid whose sources have energies lower by a factor 1 + scale than those that the responses name."""
+        return dataclasses.replace(self, energy=self.energy / (1.0 + scale))
 
     def basis(self, model: SpatialModel) -> Array:
         """Exposure times fraction of the source in the region [cm2 s], (T, 1, 1).

@@ -15,6 +15,7 @@ import numpy as np
 from gammax.folding._mixture import Mixture
 from gammax.folding._plane import make_plane
 from gammax.folding._psf_table import PSFTable, psf_table
+from gammax.folding._psf_width import PSFWidth, region_psf
 from gammax.folding._region import RegionGrid, RegionImage, region_image, shares
 from gammax.folding._view import (
     MARGIN,
@@ -60,19 +61,21 @@ class RegionView(NamedTuple):
     columns: slice = slice(0, 1)
 
 
-def view_of(dataset: Any, model: SkyModel, order: str) -> View | RegionView | None:
+def view_of(dataset: Any, model: SkyModel, order: str, width: PSFWidth = PSFWidth()) -> View | RegionView | None:
     """View of a source in a cube or a region; arguments and errors as `make_view` and `make_region_view`."""
     make = make_view if isinstance(dataset.geom, WcsGeom) else make_region_view
-    return make(dataset, model, order)
+    return make(dataset, model, order, width)
 
 
-def make_region_view(dataset: Any, model: SkyModel, order: str = "exposure-first") -> RegionView | None:
+def make_region_view(
+    dataset: Any, model: SkyModel, order: str = "exposure-first", width: PSFWidth = PSFWidth()
+) -> RegionView | None:
     """View of a source at its place; None where nothing of it reaches the region.
 
     Parameters
     ----------
     dataset : a map dataset of a region, or a spectrum.
-    order : has no influence, see above.
+    order : has no influence, see above. width : of the PSF.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def make_region_view(dataset: Any, model: SkyModel, order: str = "exposure-first
     center = image.geom.center_skydir
     # what is everywhere, or on a map of its own, has no place
     position = (spatial.position if is_whole(spatial) else center).transform_to(spatial.frame)
-    table = psf_table(dataset, model, position)
+    table = psf_table(dataset, model, position, width.value)
     reach = 0.0 if table is None else table.reach
     extent = image.scale * np.hypot(*image.coverage.shape) / 2
     radius = float(spatial.evaluation_radius or 0.0) + MARGIN + room_of(spatial)
@@ -96,7 +99,7 @@ def make_region_view(dataset: Any, model: SkyModel, order: str = "exposure-first
     if is_gaussian(spatial):
         mixture = _mixture(image, position, table, exposure)
         return RegionView(mixture, response, image.coverage[np.newaxis])
-    return RegionView(_grid(dataset, image, spatial, table, exposure, (radius, reach)), response, None)
+    return RegionView(_grid(dataset, image, spatial, table, exposure, radius, width), response, None)
 
 
 def region_exposure(dataset: Any, model: SkyModel) -> np.ndarray:
@@ -133,13 +136,16 @@ def _grid(
     spatial: Any,
     table: PSFTable | None,
     exposure: np.ndarray,
-    sizes: tuple[float, float],
+    radius: float,
+    width: PSFWidth,
 ) -> RegionGrid:
-    """Grid over the source, `sizes` its radius with room and the reach of the PSF [deg]."""
-    (x, y), whole = _nodes(image, spatial, table, *sizes)
+    """Grid over the source, its radius with room [deg]."""
+    (x, y), whole = _nodes(image, spatial, table, radius)
     sky = image.geom.pix_to_coord([part.ravel() for part in np.meshgrid(x, y)])["skycoord"]
     step = float(x[1] - x[0]) * float(y[1] - y[0]) * np.deg2rad(image.scale) ** 2
-    share = shares(image, *_gaussians(table, image, len(exposure)), x, y)
+    gaussians = _gaussians(table, image, len(exposure))
+    share = shares(image, *gaussians, x, y)
+    moves = width.moves and table is not None
     # of a tangential image
     solid_angle = step * np.cos(sky.separation(image.geom.center_skydir).rad) ** 3
     sky = sky.transform_to(spatial.frame)
@@ -152,11 +158,12 @@ def _grid(
         energy=dataset.energy_axis_true.center_value("TeV"),
         whole=whole and is_whole(spatial),
         reco=table is not None and table.reco,
+        psf=region_psf(image, gaussians, x, y, width.value) if moves else None,
     )
 
 
 def _nodes(
-    image: RegionImage, spatial: Any, table: PSFTable | None, radius: float, reach: float
+    image: RegionImage, spatial: Any, table: PSFTable | None, radius: float
 ) -> tuple[tuple[np.ndarray, np.ndarray], bool]:
     """Columns and rows of nodes in the image of the region: those of the source, where so few hold all of it; else
     those of what the region sees. And which of both."""
@@ -171,6 +178,7 @@ def _nodes(
         count = round_up(min(max(2 * half / step, 8), _NODES))
     else:
         n = image.coverage.shape[0]
+        reach = 0.0 if table is None else table.reach
         center, half = np.full(2, (n - 1) / 2), n / 2 + reach / image.scale
         # without a PSF a node for every pixel
         count = min(int(np.ceil(2 * half / step - 1e-9)), max(_NODES, n))

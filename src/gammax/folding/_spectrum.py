@@ -17,6 +17,7 @@ from regions import PointSkyRegion
 from gammax._config import require_x64
 from gammax.folding._cube import predict_cube
 from gammax.folding._flux import choose_models, fold_flux, total_flux
+from gammax.folding._irf import EnergySpline, Scales, energy_spline, irf_model, scaled_flux, scales_of
 from gammax.models import Models, SkyModel, SpectralModel, n_panels
 
 if TYPE_CHECKING:
@@ -29,6 +30,15 @@ def fold_spectrum(model: SpectralModel, edges: Array, response: Array, panels: i
     return fold_flux(total_flux([model], edges, panels), response)
 
 
+@partial(jax.jit, static_argnames="panels")
+def _fold_scaled(
+    model: SpectralModel, edges: Array, response: Array, spline: EnergySpline, scales: Scales, panels: int
+) -> Array:
+    """Predicted counts (..., R) through responses that an `IRFModel` changes."""
+    counts = fold_flux(scaled_flux([model], edges, panels, scales), response)
+    return counts if scales.energy_scale_reco is None else spline.shifted(counts, scales.energy_scale_reco)
+
+
 def predict_signal(
     dataset: SpectrumDataset | SpectrumDatasetOnOff,
     models: Models | SkyModel | Iterable[SkyModel],
@@ -39,8 +49,9 @@ def predict_signal(
     Parameters
     ----------
     dataset : a spectrum.
-    models : those that do not apply to the dataset by their `datasets_names`, or do not reach its region, add nothing.
-    model_names : the models to add up; None for all.
+    models : those that do not apply to the dataset by their `datasets_names`, or do not reach its region, add nothing;
+        the `IRFModel` that applies changes how the others are seen.
+    model_names : the sources to add up; None for all.
 
     Raises
     ------
@@ -51,12 +62,14 @@ def predict_signal(
         return predict_cube(dataset, models, model_names)[:, 0, 0]
     arrays = dataset.arrays
     panels = n_panels(arrays.energy_true)
+    models = models if isinstance(models, Models) else Models(models)
+    scales, spline = scales_of(irf_model(models, dataset.name)), energy_spline(dataset.energy_axis.edges_value("TeV"))
     signal = np.zeros(arrays.response.shape[0])
     for model in choose_models(models, model_names):
         if isinstance(model, SkyModel) and model.applies_to(dataset.name) and reaches(model, dataset):
-            signal = signal + np.asarray(
-                fold_spectrum(model.spectral_model, arrays.energy_true, arrays.response, panels)
-            )
+            given = model.spectral_model, arrays.energy_true, arrays.response
+            seen = fold_spectrum(*given, panels) if scales == Scales() else _fold_scaled(*given, spline, scales, panels)
+            signal = signal + np.asarray(seen)
     return signal
 
 

@@ -12,6 +12,7 @@ from gammax.folding._grid import Grid, kernel_transform, pixel_kernels
 from gammax.folding._mixture import Mixture, local_quadratic
 from gammax.folding._plane import Plane, make_plane
 from gammax.folding._psf_table import PSFTable, has_psf, psf_table
+from gammax.folding._psf_width import PSFWidth, pixel_psf
 from gammax.irf import EDispKernel
 from gammax.models import (
     DiskSpatialModel,
@@ -66,13 +67,16 @@ class View(NamedTuple):
     response: np.ndarray
 
 
-def make_view(dataset: MapDataset, model: SkyModel, order: str = "exposure-first") -> View | None:
+def make_view(
+    dataset: MapDataset, model: SkyModel, order: str = "exposure-first", width: PSFWidth = PSFWidth()
+) -> View | None:
     """View of a source at its place; None where it reaches no pixel.
 
     Parameters
     ----------
     order : "exposure-first", the exposure at the true position, before the PSF; "psf-first", at the reconstructed
         position, after it, as Gammapy has it. A PSF in reconstructed energy always comes last.
+    width : of the PSF.
 
     Raises
     ------
@@ -87,7 +91,7 @@ def make_view(dataset: MapDataset, model: SkyModel, order: str = "exposure-first
     placed = is_whole(spatial) or (spatial.evaluation_radius is not None and bool(geom.contains(spatial.position)))
     position = (spatial.position if placed else geom.center_skydir).transform_to(spatial.frame)
     plane = make_plane(geom, position, 1.0)
-    table = psf_table(dataset, model, position)
+    table = psf_table(dataset, model, position, width.value)
     reach = 0.0 if table is None else table.reach
     wanted = tuple(slice(0, n) for n in geom.image_shape)
     if placed:
@@ -100,7 +104,7 @@ def make_view(dataset: MapDataset, model: SkyModel, order: str = "exposure-first
     after = order == "psf-first" and (table is None or not table.reco)
     if table is not None and _is_closed(spatial, plane):
         return View(*box, _mixture(plane, table, exposure, wanted, box, spatial, after), response)
-    return View(*box, _grid(dataset, plane, table, exposure, box, spatial, after, reach), response)
+    return View(*box, _grid(dataset, plane, table, exposure, box, spatial, after, width), response)
 
 
 def check_view(dataset: Any, model: SkyModel, order: str) -> None:
@@ -261,7 +265,7 @@ def _grid(
     cutout: tuple[slice, slice],
     spatial: Any,
     after: bool,
-    reach: float,
+    width: PSFWidth,
 ) -> Grid:
     rows, columns = cutout
     # all of a source that adds up to 1, of others what lies in the cutout
@@ -270,13 +274,15 @@ def _grid(
     spacing = float(np.linalg.norm(plane.sky_per_pixel, axis=0).max()) / factor
     lon, lat, solid_angle = _nodes(dataset, box, factor, spatial.frame)
     shape = (rows.stop - rows.start, columns.stop - columns.start)
-    transform, padded = None, shape
+    transform, padded, psf = None, shape, None
     if table is not None:
         sigma, weights = table.gaussians
         # nodes stand for the cells about them; what has edges is wider already, by what they are blunted
-        wider = _CELL - _edges(spatial)[1]
-        sigma = np.sqrt(np.maximum(sigma**2 + wider * spacing**2, 0.0))
-        transform, padded = kernel_transform(pixel_kernels(sigma, weights, plane.sky_per_pixel, reach), shape)
+        wider = (_CELL - _edges(spatial)[1]) * spacing**2
+        if width.moves:
+            psf = pixel_psf(table.gaussians, wider, plane.sky_per_pixel, table.reach, width.value)
+        sigma = np.sqrt(np.maximum(sigma**2 + wider, 0.0))
+        transform, padded = kernel_transform(pixel_kernels(sigma, weights, plane.sky_per_pixel, table.reach), shape)
     return Grid(
         lon=lon,
         lat=lat,
@@ -291,6 +297,7 @@ def _grid(
         after=after,
         whole=is_whole(spatial),
         reco=table is not None and table.reco,
+        psf=psf,
     )
 
 

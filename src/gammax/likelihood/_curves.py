@@ -62,14 +62,20 @@ def expected_on(counts: Array, counts_off: Array | None, alpha: Array | None, ex
 
 
 def count_emptied(mask: Array, signal: Array, on_counts: Array) -> Array:
-    """Number of bins of a stack that a negative signal leaves empty."""
-    return jnp.sum((mask > 0) & (signal < 0) & (on_counts <= _NO_COUNT))
+    """Number of bins of a stack that a negative signal leaves empty, or where less than nothing is expected."""
+    return jnp.sum((mask > 0) & (((signal < 0) & (on_counts <= _NO_COUNT)) | (on_counts < 0)))
 
 
 def add_up(parts: Sequence[Derivatives]) -> Derivatives:
     """Derivatives of a sum, by the same parameters."""
     total = jax.tree.map(lambda *found: sum(found[1:], start=found[0]), *parts)
     return total._replace(lowest=jnp.stack([part.lowest for part in parts]).min())
+
+
+def gather(parts: Derivatives, axis: str) -> Derivatives:
+    """Derivatives of the sum over devices along an axis."""
+    lowest = jax.lax.pmin(parts.lowest, axis)
+    return jax.lax.psum(parts._replace(lowest=jnp.zeros(())), axis)._replace(lowest=lowest)
 
 
 def look(function: Callable[[Array], Array], x: Array) -> tuple[Array, Array, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -12,20 +12,26 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 from jax import Array
+from jax.sharding import Mesh
 
 from gammax._config import require_x64
 from gammax.datasets import MapDataset, MapDatasetOnOff
 from gammax.errors import FitError, ModelError, did_you_mean
 from gammax.folding._spectrum import reaches
 from gammax.folding._view import ORDERS
+from gammax.likelihood._counts import check_single, exchange, exchange_own, expected_counts, with_expected
 from gammax.likelihood._cube import CubeStack
 from gammax.likelihood._cube_build import Draft, stack_cubes
 from gammax.likelihood._curves import Derivatives
-from gammax.likelihood._plan import make_plans
+from gammax.likelihood._own import OwnStack, is_own, make_own
+from gammax.likelihood._penalties import describe, exchange_prior, make_penalties
+from gammax.likelihood._plan import check_effects, make_plans
 from gammax.likelihood._problem import Problem
-from gammax.likelihood._stack import SpectrumStack, make_stack, stack_key
+from gammax.likelihood._runs import RunStack, columns_of, stack_spectra
+from gammax.likelihood._shard import largest, spread
+from gammax.likelihood._stack import SpectrumStack, draft_spectrum
 from gammax.likelihood._table import Slots, factor_scale
-from gammax.models import Models, SkyModel
+from gammax.models import Models, Prior, SkyModel
 
 if TYPE_CHECKING:
     from gammax.datasets import Datasets
@@ -40,12 +46,15 @@ class Likelihood(eqx.Module):
 
     Parameters
     ----------
-    datasets : `Datasets`, a spectrum or cube, or an iterable of them.
+    datasets : `Datasets`, a spectrum or cube, data of your own (`gammax.datasets.Dataset`), or an iterable of them.
     models : `Models`, a `SkyModel`, or an iterable of them.
     order : of the folding in cubes. "exposure-first": exposure at the true position, before the PSF; "psf-first": at
         the reconstructed one, after it, as Gammapy has it.
     dense : in cubes, keep every bin that a source reaches. By default those without counts are merged, which is exact
         as long as the predicted counts are positive.
+    mesh : devices, along one axis, over which the datasets are spread (`jax.make_mesh`); each holds its share of the
+        data, and what travels are sums. With several processes (`jax.distributed`) each gives the datasets that it
+        holds, and all of the models.
 
     Raises
     ------
@@ -66,6 +75,7 @@ class Likelihood(eqx.Module):
         models: Models | SkyModel | Iterable[SkyModel],
         order: str = "exposure-first",
         dense: bool = False,
+        mesh: Mesh | None = None,
     ):
         require_x64()
         if order not in ORDERS:
@@ -74,7 +84,7 @@ class Likelihood(eqx.Module):
         datasets = as_datasets(datasets)
         slots = Slots(models)
         slots.check_start()
-        stacks, self.dataset_places = _make_stacks(datasets, models, slots, order, dense)
+        stacks, self.dataset_places = _make_stacks(datasets, models, slots, order, dense, mesh)
         free = list(slots.free)
         values = slots.column("value")
         scale = factor_scale(values[free])
@@ -85,7 +95,11 @@ class Likelihood(eqx.Module):
             lower=slots.column("min")[free] / scale,
             upper=slots.column("max")[free] / scale,
             free=slots.free,
+            penalties=make_penalties(models, slots),
+            ties=slots.ties,
         )
+        if mesh is not None:
+            self.problem = spread(self.problem, mesh)
         self.theta0 = jnp.asarray(values[free] / scale)
         self.names = tuple(slots.names[slot] for slot in free)
         self.units = tuple(slots.parameters[slot].unit for slot in free)
@@ -106,7 +120,8 @@ class Likelihood(eqx.Module):
     def npred(self, theta: Array) -> dict[str, Array]:
         """Predicted (ON) counts by dataset: signal and background, that of wstat profiled.
 
-        Of a spectrum (R,); of a cube its elements (E,), single bins, then merged ones: `MapDataset.npred` gives pixels.
+        Of a spectrum (R,); of a cube its elements (E,), single bins, then merged ones: `MapDataset.npred` gives pixels;
+        of data of your own what their `npred` gives.
         """
         return self._by_dataset(_on_counts(self.problem, theta))
 
@@ -115,8 +130,12 @@ class Likelihood(eqx.Module):
         return self._by_dataset(_signals(self.problem, theta))
 
     def statistic_by_dataset(self, theta: Array) -> dict[str, Array]:
-        """-2 ln L of each dataset; they add up to the total."""
+        """-2 ln L of each dataset; with `prior_stat` they add up to the total."""
         return {name: part.sum() for name, part in self._by_dataset(_bins(self.problem, theta)).items()}
+
+    def prior_stat(self, theta: Array) -> Array:
+        """What priors and penalties add to the statistic; those of frozen parameters included, of linked ones once."""
+        return _priors(self.problem, theta)
 
     def fisher(self, theta: Array) -> Array:
         """Fisher matrix of the statistic in factor space, (P, P): the inverse covariance is half of it.
@@ -129,6 +148,63 @@ class Likelihood(eqx.Module):
     def derivatives(self, theta: Array) -> Derivatives:
         """Value, gradient, exact Hessian and Fisher matrix in factor space."""
         return _derivatives(self.problem, theta)
+
+    def with_counts(self, counts: Mapping[str, Array]) -> Likelihood:
+        """Likelihood with other (ON) counts by dataset, in the shapes of `npred`; traced ones too.
+
+        Data of your own are exchanged by their method `with_data`.
+
+        Raises
+        ------
+        FitError : no dataset of that name, another shape, data of your own that cannot be exchanged.
+        """
+        problem = exchange(self.problem, self.dataset_places, counts)
+        return eqx.tree_at(lambda own: own.problem, self, problem)
+
+    def asimov(self, theta: Array) -> Likelihood:
+        """Likelihood of the Asimov data: counts as expected at theta (P,), OFF counts too.
+
+        Without priors its minimum is at theta.
+
+        Raises
+        ------
+        FitError : cubes with merged bins, which hold no expectation; data of your own without `with_data`.
+        """
+        check_single(self.problem)
+        # exchanged outside the compiled program, which must not reach into objects that are closed over
+        problem = with_expected(self.problem, _expected(self.problem, jnp.asarray(theta)))
+        return eqx.tree_at(lambda own: own.problem, self, problem)
+
+    def with_dataset(self, dataset: Any) -> Likelihood:
+        """Likelihood with data of your own in the place of those of the same name, their arrays of the same shapes;
+        traced ones too, so that errors or energies can be varied as counts are by `with_counts`.
+
+        Raises
+        ------
+        FitError : no such dataset of your own, or one of another structure.
+        """
+        problem = exchange_own(self.problem, self.dataset_places, dataset)
+        return eqx.tree_at(lambda own: own.problem, self, problem)
+
+    def with_prior(self, name: str, prior: Prior) -> Likelihood:
+        """Likelihood with other numbers in the prior of a free parameter; traced ones too, so that widths can be swept
+        under `jax.vmap` without compiling anew. Bounds stay as they are.
+
+        Raises
+        ------
+        ModelError : no free parameter of that name, or one without a prior of that class.
+        """
+        if name not in self.names:
+            raise ModelError("GX-MODEL-116", f"no free parameter {name!r}", do=did_you_mean(name, self.names))
+        penalties = exchange_prior(self.problem.penalties, self.problem.free[self.names.index(name)], prior)
+        if penalties is None:
+            raise ModelError(
+                "GX-MODEL-117",
+                f"the parameter has no {type(prior).__name__} whose numbers could be changed",
+                parameter=name,
+                do="models.with_prior before the likelihood is made",
+            )
+        return eqx.tree_at(lambda own: own.problem.penalties, self, penalties)
 
     def to_values(self, theta: Array) -> Array:
         """Values in the parameters' units of factors theta (P,)."""
@@ -159,7 +235,7 @@ class Likelihood(eqx.Module):
         bins = sum(int(np.sum(np.asarray(stack.mask))) for stack in self.problem.stacks)
         return (
             f"Likelihood({len(self.dataset_places)} datasets in {len(self.problem.stacks)} stacks, {bins} bins, "
-            f"free: {', '.join(self.names)})"
+            f"free: {', '.join(self.names)}{describe(self.problem.penalties)})"
         )
 
 
@@ -167,15 +243,26 @@ _statistic = jax.jit(lambda problem, theta: problem.statistic(theta))
 _on_counts = jax.jit(lambda problem, theta: problem.on_counts(theta))
 _signals = jax.jit(lambda problem, theta: problem.signals(theta))
 _bins = jax.jit(lambda problem, theta: problem.bins(problem.expectations(theta)))
+_priors = jax.jit(lambda problem, theta: problem.prior_statistic(theta))
 _fisher = jax.jit(lambda problem, theta: problem.fisher(theta))
 _derivatives = jax.jit(lambda problem, theta: problem.derivatives(theta))
+_expected = jax.jit(expected_counts)
 
 
 def as_datasets(datasets: Any) -> tuple[Dataset, ...]:
     """Datasets as a tuple: at least one, of different names."""
-    if hasattr(datasets, "stat_type"):
+    if hasattr(datasets, "stat_type") or is_own(datasets):
         return (datasets,)
     datasets = tuple(datasets)
+    for dataset in datasets:
+        if not hasattr(dataset, "stat_type") and not is_own(dataset):
+            raise FitError(
+                "GX-FIT-400",
+                "not a dataset",
+                found=type(dataset).__name__,
+                expected="a spectrum, a cube, or an object with name, npred and statistic",
+                do="see gammax.datasets.Dataset",
+            )
     if not datasets:
         raise FitError("GX-FIT-005", "no dataset to fit")
     twice = [name for name, times in Counter(dataset.name for dataset in datasets).items() if times > 1]
@@ -185,27 +272,38 @@ def as_datasets(datasets: Any) -> tuple[Dataset, ...]:
 
 
 def _make_stacks(
-    datasets: tuple[Dataset, ...], models: Models, slots: Slots, order: str, dense: bool
-) -> tuple[tuple[SpectrumStack | CubeStack, ...], tuple[tuple[str, int, int], ...]]:
+    datasets: tuple[Dataset, ...], models: Models, slots: Slots, order: str, dense: bool, mesh: Mesh | None
+) -> tuple[tuple[SpectrumStack | RunStack | CubeStack | OwnStack, ...], tuple[tuple[str, int, int], ...]]:
     """Stacks, and for each dataset its name, stack and place in it."""
-    plans, seen = make_plans(models, slots), _seen(datasets, models)
-    columns = {slot: number for number, slot in enumerate(slots.free)}
+    others = mesh is not None and mesh.is_multi_process
+    plans, seen = make_plans(models, slots), _seen(datasets, models, others)
+    columns = {slot: number for number, slot in enumerate(slots.moved)}
     groups: dict = {}
     for dataset in datasets:
-        if is_folded(dataset):
+        if is_own(dataset):
+            applies = [i in seen[dataset.name] for i in range(len(models))]
+            member = make_own(dataset, models, applies, slots, columns)
+            key = dataset.name
+        elif is_folded(dataset):
             member = Draft(dataset, [plans[i] for i in seen[dataset.name]], order, dense, columns)
             key = member.key
         else:
-            member, key = dataset, stack_key(dataset, seen[dataset.name])
+            member = draft_spectrum(dataset, [plans[i] for i in seen[dataset.name]], columns)
+            key = member.key
         groups.setdefault(key, []).append((dataset.name, member))
     places, stacks = {}, []
     for number, group in enumerate(groups.values()):
         places |= {name: (number, place) for place, (name, _) in enumerate(group)}
         members = [member for _, member in group]
-        if isinstance(members[0], Draft):
-            stacks.append(stack_cubes(members))
+        if isinstance(members[0], OwnStack):
+            stacks.append(members[0])
+        elif isinstance(members[0], Draft):
+            stacks.append(stack_cubes(members, (lambda sizes: largest(sizes, mesh)) if others else tuple))
         else:
-            stacks.append(make_stack(members, [plans[i] for i in seen[members[0].name]], columns))
+            stacks.append(stack_spectra(members, others))
+    if not others:
+        through_ties = {columns[slot] for tie in slots.ties for slot in tie.sources if slot in columns}
+        check_effects(plans, columns, through_ties.union(*map(columns_of, stacks)))
     return tuple(stacks), tuple((dataset.name, *places[dataset.name]) for dataset in datasets)
 
 
@@ -214,8 +312,12 @@ def is_folded(dataset: Dataset) -> bool:
     return dataset.psf is not None or isinstance(dataset, MapDataset | MapDatasetOnOff)
 
 
-def _seen(datasets: tuple[Dataset, ...], models: Models) -> dict[str, tuple[int, ...]]:
+def _seen(datasets: tuple[Dataset, ...], models: Models, others: bool) -> dict[str, tuple[int, ...]]:
     """Numbers of the models that apply to each dataset.
+
+    Parameters
+    ----------
+    others : whether other processes have datasets too.
 
     Raises
     ------
@@ -225,7 +327,7 @@ def _seen(datasets: tuple[Dataset, ...], models: Models) -> dict[str, tuple[int,
         dataset.name: tuple(i for i, model in enumerate(models) if _applies(model, dataset)) for dataset in datasets
     }
     for i, model in enumerate(models):
-        if not any(i in found for found in seen.values()):
+        if not others and not any(i in found for found in seen.values()):
             raise ModelError(
                 "GX-FIT-006",
                 "the model is seen in no dataset",
@@ -237,6 +339,6 @@ def _seen(datasets: tuple[Dataset, ...], models: Models) -> dict[str, tuple[int,
 
 
 def _applies(model: Any, dataset: Dataset) -> bool:
-    is_spectrum_source = isinstance(model, SkyModel) and not is_folded(dataset)
+    is_spectrum_source = isinstance(model, SkyModel) and not is_own(dataset) and not is_folded(dataset)
     named = model.datasets_names is None or dataset.name in model.datasets_names
     return named and (not is_spectrum_source or reaches(model, dataset))

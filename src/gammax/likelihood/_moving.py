@@ -6,10 +6,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
-from gammax.folding import total_flux
 from gammax.folding._grid import Grid
+from gammax.folding._irf import Scales
 from gammax.folding._mixture import Mixture, Terms, at_pixels, in_masks
 from gammax.folding._region import RegionGrid
+from gammax.likelihood._parts import Dispersion, Source
 from gammax.likelihood._table import Recipe
 
 
@@ -54,27 +55,16 @@ class Elements(eqx.Module):
         return jnp.zeros(self.size).at[self.place].set(single, mode="drop").at[self.rest].add(total - listed)
 
 
-class _Moving(eqx.Module):
-    """What all sources that move have in common.
-
-    Attributes
-    ----------
-    response : energy dispersion, (R, T).
-    spectrum, spatial : recipes.
-    """
+class _Moving(Source):
+    """What all sources that move, or whose PSF does, have in common: elements, and the recipe of their shape."""
 
     elements: Elements
-    response: Array
-    spectrum: Recipe = eqx.field(static=True)
+    dispersion: Dispersion
     spatial: Recipe = eqx.field(static=True)
 
-    def flux(self, numbers: Array, edges: Array, panels: int) -> Array:
-        """Flux in true-energy bins [cm-2 s-1], (T,)."""
-        return total_flux([self.spectrum.build(numbers)], edges, panels)
-
-    def lowest(self, numbers: Array, edges: Array, panels: int) -> Array:
-        """Lowest flux in a true-energy bin."""
-        return self.flux(numbers, edges, panels).min()
+    def weight(self, numbers: Array, edges: Array, panels: int, scales: Scales) -> Array:
+        """Energy dispersion times flux [cm-2 s-1], (R, T)."""
+        return self.dispersion.scaled(scales.energy_scale_reco) * self.flux(numbers, edges, panels)
 
 
 class MovingMixture(_Moving):
@@ -85,14 +75,15 @@ class MovingMixture(_Moving):
 
     def counts(self, numbers: Array, edges: Array, panels: int) -> Array:
         """Predicted counts of the elements, (E,)."""
-        model = self.spatial.build(numbers)
-        terms = self.mixture.terms(
+        model, scales = self.spatial.build(numbers), self.effects.scales(numbers)
+        mixture = self.mixture if scales.psf_width is None else self.mixture.widened(scales.psf_width)
+        terms = mixture.terms(
             model.lon_0.canonical, model.lat_0.canonical, model.sigma.canonical if self.sized else None
         )
-        weight = self.response * self.flux(numbers, edges, panels)
+        weight = self.weight(numbers, edges, panels, scales)
         where = self.elements
-        if self.mixture.exposure is not None:
-            return where.spread(*self._after(terms, weight, self.mixture.exposure))
+        if mixture.exposure is not None:
+            return where.spread(*self._after(terms, weight, mixture.exposure))
         contracted = terms.contract(weight)
         single = at_pixels(terms, where.x, where.y, where.energy, contracted)
         total = jnp.einsum("rkm,rkm->r", contracted, in_masks(terms, where.masks)[where.mask_of])
@@ -108,17 +99,23 @@ class MovingMixture(_Moving):
 
 
 class MovingGrid(_Moving):
-    """A source of any shape that moves, at nodes of the sky."""
+    """A source of any shape that moves, at nodes of the sky; `follows_energy`: the shape depends on true energy, whose
+    scale moves."""
 
     grid: Grid | RegionGrid
+    follows_energy: bool = eqx.field(static=True)
 
     def counts(self, numbers: Array, edges: Array, panels: int) -> Array:
         """Predicted counts of the elements, (E,)."""
-        basis = self.grid.basis(self.spatial.build(numbers))
-        weight = self.response * self.flux(numbers, edges, panels)
+        scales = self.effects.scales(numbers)
+        grid = self.grid if scales.psf_width is None else self.grid.widened(scales.psf_width)
+        if self.follows_energy:
+            grid = grid.at_scale(scales.energy_scale_true)
+        basis = grid.basis(self.spatial.build(numbers))
+        weight = self.weight(numbers, edges, panels, scales)
         where = self.elements
-        if self.grid.reco:
-            seen = self.grid.blur(jnp.einsum("rt,tyx->ryx", weight, basis))
+        if grid.reco:
+            seen = grid.blur(jnp.einsum("rt,tyx->ryx", weight, basis))
             return where.spread(seen[where.energy, where.y, where.x], where.sum_each(seen))
         single = jnp.sum(basis[:, where.y, where.x].T * weight[where.energy], axis=1)
         return where.spread(single, jnp.sum(weight * where.sum_masks(basis), axis=1))

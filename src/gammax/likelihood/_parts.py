@@ -12,34 +12,79 @@ from jax import Array
 
 from gammax.folding import total_flux
 from gammax.likelihood._curves import Moved
-from gammax.likelihood._plan import Plan
+from gammax.folding._irf import EnergySpline, scaled_flux
+from gammax.likelihood._plan import Effects, Plan
 from gammax.likelihood._table import Recipe
 
 
-class FixedSource(eqx.Module):
-    """A source of frozen place and shape: counts of a unit flux in every true-energy bin, (E, T)."""
+class Source(eqx.Module):
+    """The spectrum of a source, and what a model of the responses does to it."""
 
-    matrix: Array
     spectrum: Recipe = eqx.field(static=True)
+    effects: Effects = eqx.field(static=True)
 
-    def counts(self, numbers: Array, edges: Array, panels: int) -> Array:
-        """Predicted counts of the elements, (E,)."""
-        return self.matrix @ total_flux([self.spectrum.build(numbers)], edges, panels)
+    def flux(self, numbers: Array, edges: Array, panels: int) -> Array:
+        """Flux in true-energy bins [cm-2 s-1], (T,), times what the effective area is more than that of the files."""
+        return scaled_flux([self.spectrum.build(numbers)], edges, panels, self.effects.scales(numbers))
 
     def lowest(self, numbers: Array, edges: Array, panels: int) -> Array:
         """Lowest flux in a true-energy bin."""
-        return total_flux([self.spectrum.build(numbers)], edges, panels).min()
+        return self.flux(numbers, edges, panels).min()
+
+
+class FixedSource(Source):
+    """A source of frozen place: counts of a unit flux in every true-energy bin, (E, T)."""
+
+    matrix: Array
+
+    def counts(self, numbers: Array, edges: Array, panels: int) -> Array:
+        """Predicted counts of the elements, (E,)."""
+        return self.matrix @ self.flux(numbers, edges, panels)
+
+
+class Dispersion(eqx.Module):
+    """Energy dispersion of a source, (R, T); with a spline where the scale of reconstructed energy may differ from
+    that of the files."""
+
+    matrix: Array
+    spline: EnergySpline | None
+
+    def scaled(self, scale: Array | None) -> Array:
+        """The matrix when reconstructed energies are scaled."""
+        return self.matrix if self.spline is None else self.spline.shifted(self.matrix.T, scale).T
+
+
+class FixedPlace(Source):
+    """A source of frozen place under a moving scale of reconstructed energy.
+
+    Attributes
+    ----------
+    matrix : what the elements hold of it before energy dispersion, (E, T). energy : their reconstructed bins, (E,).
+    """
+
+    matrix: Array
+    energy: Array
+    dispersion: Dispersion
+
+    def counts(self, numbers: Array, edges: Array, panels: int) -> Array:
+        """Predicted counts of the elements, (E,)."""
+        response = self.dispersion.scaled(self.effects.scales(numbers).energy_scale_reco)
+        weight = response * self.flux(numbers, edges, panels)
+        return jnp.sum(self.matrix * weight[self.energy], axis=1)
 
 
 class FixedCounts(eqx.Module):
-    """Predicted counts of frozen shape, (..., E), times one of the numbers (None: none)."""
+    """Predicted counts of frozen shape, (..., E), times some of the numbers."""
 
     template: Array
-    slot: int | None = eqx.field(static=True)
+    slots: tuple[int, ...] = eqx.field(static=True)
 
     def counts(self, numbers: Array, edges: Array, panels: int) -> Array:
         """Predicted counts, shape of the template."""
-        return self.template if self.slot is None else self.template * numbers[self.slot]
+        counts = self.template
+        for slot in self.slots:
+            counts = counts * numbers[slot]
+        return counts
 
     def lowest(self, numbers: Array, edges: Array, panels: int) -> Array:
         """Lowest predicted count."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.sharding import Mesh
 
+from gammax.likelihood._counts import expected_counts, with_counts, with_expected
 from gammax.likelihood._cube import CubeStack
-from gammax.likelihood._curves import Derivatives, add_up
+from gammax.likelihood._curves import Derivatives, add_up, gather
+from gammax.likelihood._own import OwnStack
+from gammax.likelihood._parts import bend_along
+from gammax.likelihood._penalties import JointPenalty, PriorGroup
+from gammax.likelihood._shard import total
 from gammax.likelihood._stack import SpectrumStack
 from gammax.likelihood._table import fill
+from gammax.likelihood._ties import SlotTie, follow, moving_slots
 
 
 class Problem(eqx.Module):
@@ -25,18 +33,24 @@ class Problem(eqx.Module):
     scale : of the free slots, (P,).
     lower, upper : bounds of the free slots as factors, (P,).
     free : the free slots.
+    penalties : priors and penalties, part of the statistic as they are of no dataset.
+    ties : of slots to others.
+    mesh : devices over which the datasets are spread; None: one device.
     """
 
-    stacks: tuple[SpectrumStack | CubeStack, ...]
+    stacks: tuple[SpectrumStack | CubeStack | OwnStack, ...]
     values: Array
     scale: Array
     lower: Array
     upper: Array
     free: tuple[int, ...] = eqx.field(static=True)
+    penalties: tuple[PriorGroup | JointPenalty, ...] = ()
+    ties: tuple[SlotTie, ...] = eqx.field(static=True, default=())
+    mesh: Mesh | None = eqx.field(static=True, default=None)
 
     def slot_values(self, theta: Array) -> Array:
         """Number of every parameter slot for the factors theta (P,)."""
-        return fill(self.values, self.free, theta * self.scale)
+        return follow(fill(self.values, self.free, theta * self.scale), self.ties)
 
     def expectations(self, theta: Array) -> tuple[Array, ...]:
         """Per stack: what the statistic compares with the counts."""
@@ -52,9 +66,14 @@ class Problem(eqx.Module):
         """Per stack: predicted ON counts, the profiled background of wstat included."""
         return tuple(s.on_counts(mu) for s, mu in zip(self.stacks, self.expectations(theta), strict=True))
 
-    def with_counts(self, counts: Sequence[Array]) -> Problem:
-        """Problem with other (ON) counts, per stack."""
-        return eqx.tree_at(lambda problem: [stack.counts for stack in problem.stacks], self, list(counts))
+    def with_counts(self, counts: Sequence[Array | None]) -> Problem:
+        """Problem with other (ON) counts, per stack; None leaves the data of a dataset of the user's own."""
+        stacks = tuple(with_counts(stack, data) for stack, data in zip(self.stacks, counts, strict=True))
+        return eqx.tree_at(lambda problem: problem.stacks, self, stacks)
+
+    def asimov(self, theta: Array) -> Problem:
+        """Problem whose data are what it expects at theta, ON and OFF."""
+        return with_expected(self, expected_counts(self, theta))
 
     def with_masks(self, masks: Sequence[Array]) -> Problem:
         """Problem with other masks, per stack, 1 inside and 0 outside."""
@@ -65,8 +84,22 @@ class Problem(eqx.Module):
         return tuple(stack.statistic(mu) for stack, mu in zip(self.stacks, expectations, strict=True))
 
     def statistic(self, theta: Array) -> Array:
-        """-2 ln L summed over the bins inside masks."""
-        return sum((jnp.sum(part) for part in self.bins(self.expectations(theta))), start=jnp.zeros(()))
+        """-2 ln L summed over the bins inside masks, with priors and penalties."""
+        bins = total(_statistic_of, self.stacks, self.slot_values(theta), self.mesh, _add, jax.lax.psum)
+        return bins + self.prior_statistic(theta) if self.penalties else bins
+
+    def prior_statistic(self, theta: Array) -> Array:
+        """-2 ln of priors and penalties alone."""
+        values = self.slot_values(theta)
+        return sum((penalty.statistic(values) for penalty in self.penalties), start=jnp.zeros(()))
+
+    def in_corners(self, theta: Array) -> Array:
+        """Which parameters are in the corner of a prior, where there is no curvature, (P,) bool."""
+        values, found = self.slot_values(theta), jnp.zeros(theta.shape, dtype=bool)
+        for group in self.penalties:
+            if isinstance(group, PriorGroup):
+                found |= group.in_corners(values, theta.shape[0])
+        return found
 
     def fisher(self, theta: Array) -> Array:
         """J^T diag(w) J with the expected curvature w of the statistic (2 x the Fisher matrix), (P, P)."""
@@ -79,16 +112,44 @@ class Problem(eqx.Module):
         is exact at every corner; that of mu is contracted with s' before it is formed, part by part, as no part knows
         of the parameters of another.
         """
-        values, size = self.slot_values(theta), theta.shape[0]
-        total = add_up([stack.derivatives(values, size) for stack in self.stacks])
-        pairs = jnp.outer(self.scale, self.scale)
-        return total._replace(
-            gradient=total.gradient * self.scale, hessian=total.hessian * pairs, fisher=total.fisher * pairs
+        values, moved = self.slot_values(theta), moving_slots(self.free, self.ties)
+        size = len(moved)
+        found = total(
+            lambda stack, values: stack.derivatives(values, size), self.stacks, values, self.mesh, add_up, gather
         )
+        if self.penalties:
+            found = add_up([found, *(penalty.derivatives(values, size) for penalty in self.penalties)])
+        if self.ties:
+            return _through(lambda theta: self.slot_values(theta)[np.array(moved)], theta, found)
+        pairs = jnp.outer(self.scale, self.scale)
+        return found._replace(
+            gradient=found.gradient * self.scale, hessian=found.hessian * pairs, fisher=found.fisher * pairs
+        )
+
+
+def _statistic_of(stack: SpectrumStack | CubeStack | OwnStack, values: Array) -> Array:
+    return jnp.sum(stack.statistic(stack.expectation(values)))
+
+
+def _add(numbers: Sequence[Array]) -> Array:
+    return sum(numbers, start=jnp.zeros(()))
+
+
+def _through(function: Callable[[Array], Array], theta: Array, outer: Derivatives) -> Derivatives:
+    """Derivatives by theta (P,) of what depends on numbers (M,) that are a function of theta: the chain rule, with the
+    curvature of the function."""
+    slopes, bend = bend_along(function, theta, outer.gradient)
+    return outer._replace(
+        gradient=slopes @ outer.gradient,
+        hessian=slopes @ outer.hessian @ slopes.T + bend,
+        fisher=slopes @ outer.fisher @ slopes.T,
+    )
 
 
 def no_bins(problem: Problem) -> bool:
     """Whether nothing is left to fit: no bin inside the masks, or none with a count."""
+    if any(isinstance(stack, OwnStack) for stack in problem.stacks):
+        return False
     inside = [np.asarray(stack.mask) for stack in problem.stacks]
     counted = [
         np.sum(mask * (stack.counts + (0.0 if stack.counts_off is None else stack.counts_off)))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import equinox as eqx
 import jax
@@ -12,11 +12,12 @@ import numpy as np
 from jax import Array
 
 from gammax.errors import ModelError
-from gammax.folding import fold_flux, total_flux
+from gammax.folding import fold_flux
 from gammax.folding._background import check_backgrounds
+from gammax.folding._irf import EnergySpline, energy_spline, scaled_flux
 from gammax.likelihood._curves import Derivatives, Moved, count_emptied, expected_on, look, scatter
 from gammax.likelihood._parts import FixedCounts, ScaledCounts, bend_along, unit_factor, unit_flux
-from gammax.likelihood._plan import Plan
+from gammax.likelihood._plan import Effects, IRFPlan, Plan, split_plans
 from gammax.likelihood._table import Recipe
 from gammax.models import FoVBackgroundModel, n_panels
 from gammax.stats import cash, cash_curvature, wstat, wstat_curvature
@@ -36,8 +37,10 @@ class SpectrumStack(eqx.Module):
     backgrounds : of a cash fit, each (D, R).
     counts_off, alpha : (D, R) OFF counts and exposure ratio of a wstat fit, else None.
     templates : sources with a frozen shape.
+    spline : over reconstructed energies, where their scale may differ from that of the responses.
     moving : recipes of the other sources.
     moved : free slots that the datasets depend on, and the fit's parameters in them.
+    effects : of a model of the responses, on all D datasets alike.
     """
 
     edges: Array
@@ -48,19 +51,25 @@ class SpectrumStack(eqx.Module):
     counts_off: Array | None
     alpha: Array | None
     templates: tuple[FixedCounts, ...]
+    spline: EnergySpline | None
     moving: tuple[Recipe, ...] = eqx.field(static=True)
     moved: tuple[tuple[int, ...], tuple[int, ...]] = eqx.field(static=True)
     panels: int = eqx.field(static=True)
+    effects: Effects = eqx.field(static=True)
 
     def signal(self, values: Array) -> Array:
         """Predicted signal counts (D, R) for the vector of slot values."""
+        scales = self.effects.scales(values)
         signal = jnp.zeros_like(self.counts)
         if self.moving:
             models = [recipe.build(values) for recipe in self.moving]
-            signal = signal + fold_flux(total_flux(models, self.edges, self.panels), self.response)
+            flux = scaled_flux(models, self.edges, self.panels, scales._replace(aeff_norm=None))
+            signal = signal + fold_flux(flux, self.response)
         for template in self.templates:
             signal = signal + template.counts(values, self.edges, self.panels)
-        return signal
+        # one factor for all sources: those of frozen shape remain templates
+        signal = signal if scales.aeff_norm is None else signal * scales.aeff_norm
+        return signal if self.spline is None else self.spline.shifted(signal, scales.energy_scale_reco)
 
     def background(self, values: Array) -> Array:
         """Expected background counts (D, R); 0 for wstat, which profiles them."""
@@ -93,7 +102,12 @@ class SpectrumStack(eqx.Module):
 
     def derivatives(self, values: Array, size: int) -> Derivatives:
         """Value, and derivatives by the slot values of the fit's `size` parameters."""
-        slots, columns = (np.array(part, dtype=int) for part in self.moved)
+        own, columns = self.own_derivatives(values), np.array(self.moved[1], dtype=int)
+        return scatter(columns[None], jax.tree.map(lambda part: part[None], own), size)
+
+    def own_derivatives(self, values: Array) -> Derivatives:
+        """Value, and derivatives by the numbers in the moved slots."""
+        slots = np.array(self.moved[0], dtype=int)
         signal = self.signal(values)
         mu = signal + self.background(values)
         value, first, second = look(self.statistic, mu)
@@ -102,7 +116,7 @@ class SpectrumStack(eqx.Module):
             return self.expectation(Moved(values, self.moved[0], x)).ravel()
 
         jacobian, bend = bend_along(flat, values[slots], first.ravel())
-        own = Derivatives(
+        return Derivatives(
             value=jnp.sum(value),
             gradient=jacobian @ first.ravel(),
             hessian=(jacobian * second.ravel()) @ jacobian.T + bend,
@@ -110,25 +124,76 @@ class SpectrumStack(eqx.Module):
             emptied=count_emptied(self.mask, signal, self.on_counts(mu)),
             lowest=jnp.full((), jnp.inf),
         )
-        return scatter(columns[None], jax.tree.map(lambda part: part[None], own), size)
 
 
-def stack_key(dataset: SpectrumDataset | SpectrumDatasetOnOff, sources: tuple[int, ...]) -> Hashable:
-    """Datasets of equal key go into one stack."""
-    arrays = dataset.arrays
-    return dataset.stat_type, arrays.response.shape, arrays.energy_true.tobytes(), sources
+class SpectrumDraft(NamedTuple):
+    """A spectrum under the models that apply to it, before it is known what it will be stacked with.
+
+    Attributes
+    ----------
+    effects : of the model of its responses. columns : number of the fit's parameter in every slot that moves.
+    """
+
+    dataset: SpectrumDataset | SpectrumDatasetOnOff
+    plans: list[Plan]
+    effects: Effects
+    columns: Mapping[int, int]
+
+    @property
+    def key(self) -> Hashable:
+        """Spectra of equal key go into one stack."""
+        arrays, effects = self.dataset.arrays, self.effects
+        kind = self.dataset.stat_type, arrays.response.shape, arrays.energy_true.tobytes()
+        if not effects.names:
+            return (*kind, tuple(plan.model.name for plan in self.plans))
+        places, moving = zip(*((self.slots.index(slot), slot in self.columns) for slot in effects.slots), strict=True)
+        return (*kind, tuple(plan.model.name for plan in self.plans), effects.names, effects.unit, places, moving)
+
+    @property
+    def slots(self) -> list[int]:
+        """Slots of its numbers, one after another: those of its sources, then those of its responses."""
+        own = [slot for plan in self.plans for slot in plan.spectrum.slots]
+        return list(dict.fromkeys([*own, *self.effects.slots]))
+
+    def placed(self) -> SpectrumDraft:
+        """Draft that finds its numbers one after another."""
+        slots = self.slots
+        places = {slot: place for place, slot in enumerate(slots)}
+        return SpectrumDraft(
+            self.dataset,
+            [plan.placed(places) for plan in self.plans],
+            self.effects.placed(places),
+            {places[slot]: 0 for slot in slots if slot in self.columns},
+        )
 
 
-def make_stack(
-    datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], plans: Sequence[Plan], columns: dict[int, int]
-) -> SpectrumStack:
-    """Stack datasets of equal key, under the models that apply to them; `columns` is the number of the fit's parameter
-    in every free slot.
+def draft_spectrum(
+    dataset: SpectrumDataset | SpectrumDatasetOnOff, plans: Sequence[Plan | IRFPlan], columns: Mapping[int, int]
+) -> SpectrumDraft:
+    """Draft of a spectrum; `columns` is the number of the fit's parameter in every slot that moves.
+
+    Raises
+    ------
+    ModelError : two models of responses.
+    """
+    plans, effects, _ = split_plans(plans, dataset.name)
+    return SpectrumDraft(dataset, plans, effects.only(_EFFECTS), columns)
+
+
+# of a spectrum without PSF
+_EFFECTS = ("energy_scale_true", "energy_scale_reco", "aeff_norm", "aeff_tilt", "reference")
+# those that change the shape of a source's counts before they are folded
+_DEFORMING = ("energy_scale_true", "aeff_tilt")
+
+
+def make_stack(drafts: Sequence[SpectrumDraft]) -> SpectrumStack:
+    """Stack spectra of equal key, whose responses have one model or none.
 
     Raises
     ------
     ModelError : a template of counts, which spectra do not take; a background model of a wstat fit, or two of them.
     """
+    datasets, plans, effects, columns = [draft.dataset for draft in drafts], *drafts[0][1:]
     parts = [dataset.arrays for dataset in datasets]
 
     def stacked(field: str) -> np.ndarray | None:
@@ -137,8 +202,9 @@ def make_stack(
 
     edges, response, panels = parts[0].energy_true, stacked("response"), n_panels(parts[0].energy_true)
     sources = [plan for plan in plans if plan.is_source]
-    fixed = [plan for plan in sources if plan.shape is not None]
-    templates = [FixedCounts(response @ unit_flux(plan, edges, panels), plan.shape.slot) for plan in fixed]
+    deformed = bool(effects.only(_DEFORMING).names)
+    fixed = [plan for plan in sources if plan.shape is not None and not deformed]
+    templates = [FixedCounts(response @ unit_flux(plan, edges, panels), plan.shape.slots) for plan in fixed]
     return SpectrumStack(
         edges=edges,
         response=response,
@@ -148,14 +214,24 @@ def make_stack(
         counts_off=stacked("counts_off"),
         alpha=stacked("alpha"),
         templates=tuple(templates),
-        moving=tuple(plan.spectrum for plan in sources if plan.shape is None),
-        moved=_moved(plans, columns),
+        spline=_spline(datasets[0], effects),
+        moving=tuple(plan.spectrum for plan in sources if deformed or plan.shape is None),
+        moved=_moved(plans, effects if sources else Effects(), columns),
         panels=panels,
+        effects=effects,
     )
 
 
-def _moved(plans: Sequence[Plan], columns: dict[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    slots = sorted({slot for plan in plans for slot in plan.spectrum.slots if slot in columns})
+def _spline(dataset: SpectrumDataset | SpectrumDatasetOnOff, effects: Effects) -> EnergySpline | None:
+    acts = "energy_scale_reco" in effects.names
+    return energy_spline(dataset.energy_axis.edges_value("TeV")) if acts else None
+
+
+def _moved(
+    plans: Sequence[Plan], effects: Effects, columns: Mapping[int, int]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    used = {slot for plan in plans for slot in plan.spectrum.slots} | set(effects.slots)
+    slots = sorted(used & set(columns))
     return tuple(slots), tuple(columns[slot] for slot in slots)
 
 
@@ -177,7 +253,7 @@ def _backgrounds(
     check_backgrounds(datasets[0], [plan.model for plan in plans])
     centers = datasets[0].energy_axis.center_value("TeV")
     if not plans:
-        return (FixedCounts(background, None),)
+        return (FixedCounts(background, ()),)
     if plans[0].shape is None:
         return (ScaledCounts(background, np.arange(len(centers)), centers, plans[0].spectrum),)
-    return (FixedCounts(background * unit_factor(plans[0], centers), plans[0].shape.slot),)
+    return (FixedCounts(background * unit_factor(plans[0], centers), plans[0].shape.slots),)

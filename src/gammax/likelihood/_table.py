@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from gammax.errors import FitError, ModelError
+from gammax.likelihood._ties import SlotTie, follow, moving_slots, tied_covariance
 from gammax.models import Models, Parameter, SpatialModel, SpectralModel
 from gammax.models._parameter import is_parameter
 
@@ -24,7 +25,10 @@ class Slots:
     ----------
     names, parameters : of the first parameter in each slot.
     of_parameter : slot of every parameter of the models, linked ones repeated.
-    free : slots that a fit moves.
+    of_name : the same by name.
+    free : slots that are a fit's parameters.
+    ties : of slots, in an order in which every one finds its sources done.
+    moved : slots that a fit moves: the free ones, then those tied to them.
     """
 
     def __init__(self, models: Models):
@@ -32,13 +36,17 @@ class Slots:
         self.parameters: list[Parameter] = []
         self.of_parameter: list[int] = []
         by_label: dict[str, int] = {}
-        for name, parameter in models.parameters.items():
+        parameters = models.parameters
+        for name, parameter in parameters.items():
             slot = len(self.names) if parameter.link is None else by_label.setdefault(parameter.link, len(self.names))
             if slot == len(self.names):
                 self.names.append(name)
                 self.parameters.append(parameter)
             self.of_parameter.append(slot)
         self.free = tuple(slot for slot, parameter in enumerate(self.parameters) if not parameter.frozen)
+        place = self.of_name = dict(zip(parameters, self.of_parameter, strict=True))
+        self.ties = tuple(SlotTie(place[t.name], tuple(place[s] for s in t.sources), t.function) for t in models.ties)
+        self.moved = moving_slots(self.free, self.ties)
 
     def check_start(self) -> None:
         """Raise where a fit cannot start.
@@ -49,10 +57,12 @@ class Slots:
         """
         if not self.free:
             raise FitError("GX-FIT-002", "no free parameter", do="unfreeze one, or evaluate the statistic alone")
+        tied = {self.names[tie.target] for tie in self.ties}
         for name, parameter in zip(self.names, self.parameters, strict=True):
             if not np.isfinite(parameter.value):
                 raise ModelError("GX-FIT-003", "the value is not a number", parameter=name, found=parameter.value)
-            if not parameter.min <= parameter.value <= parameter.max:
+            # what bounds a tied parameter are the bounds of its sources
+            if name not in tied and not parameter.min <= parameter.value <= parameter.max:
                 raise ModelError(
                     "GX-FIT-004",
                     "the start value is outside its bounds",
@@ -65,6 +75,21 @@ class Slots:
     def column(self, attribute: str) -> np.ndarray:
         """value, min or max of every slot, in the parameters' units."""
         return np.array([getattr(parameter, attribute) for parameter in self.parameters], dtype=np.float64)
+
+    def moved_to(self, values: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers (S,) and covariance (S, S) of all slots for those of the free ones, (P,) and (P, P)."""
+        numbers, free = self.column("value"), list(self.free)
+        numbers[free] = values
+        whole = np.zeros((len(numbers), len(numbers)))
+        whole[np.ix_(free, free)] = covariance
+        if self.ties:
+            tied = [tie.target for tie in self.ties]
+            cross, own = tied_covariance(
+                lambda x: follow(fill(numbers, self.free, x), self.ties)[np.array(tied)], values, covariance
+            )
+            whole[np.ix_(tied, free)], whole[np.ix_(free, tied)], whole[np.ix_(tied, tied)] = cross, cross.T, own
+            numbers = np.array(follow(jnp.asarray(numbers), self.ties))
+        return numbers, whole
 
 
 class Recipe:
@@ -89,6 +114,13 @@ class Recipe:
         other._key = (self._structure, self._parameters, other.slots)
         return other
 
+    def placed(self, places: Mapping[int, int]) -> Recipe:
+        """Recipe that finds its parameters in other places."""
+        other = copy(self)
+        other.slots = tuple(places[slot] for slot in self.slots)
+        other._key = (self._structure, self._parameters, other.slots)
+        return other
+
     def build(self, values: Array) -> SpectralModel:
         """Model with (traced) numbers from the vector of slot values."""
         parameters = [
@@ -102,6 +134,10 @@ class Recipe:
 
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, Recipe) and self._key == other._key
+
+    def __repr__(self) -> str:
+        # what a digest of a likelihood knows it by
+        return f"Recipe{self._key}"
 
 
 @lru_cache(maxsize=256)

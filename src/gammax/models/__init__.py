@@ -1,5 +1,11 @@
 """Equations as pytrees: parameters, spectra, shapes, sources, backgrounds, and their YAML."""
 
+from gammax.models._prior import GaussianPrior as GaussianPrior
+from gammax.models._prior import GeneralizedGaussianPrior as GeneralizedGaussianPrior
+from gammax.models._prior import LogNormalPrior as LogNormalPrior
+from gammax.models._prior import LogUniformPrior as LogUniformPrior
+from gammax.models._prior import Prior as Prior
+from gammax.models._prior import UniformPrior as UniformPrior
 from gammax.models._parameter import Parameter as Parameter
 from gammax.models._parameter import parameter as parameter
 from gammax.models._spectral import SpectralModel as SpectralModel
@@ -18,9 +24,13 @@ from gammax.models._edges import DiskSpatialModel as DiskSpatialModel
 from gammax.models._edges import Shell2SpatialModel as Shell2SpatialModel
 from gammax.models._edges import ShellSpatialModel as ShellSpatialModel
 from gammax.models._template_spatial import TemplateSpatialModel as TemplateSpatialModel
+from gammax.models._function import FunctionSpatialModel as FunctionSpatialModel
+from gammax.models._function import FunctionSpectralModel as FunctionSpectralModel
+from gammax.models._penalty import GaussianPriorPenalty as GaussianPriorPenalty
 from gammax.models._sky_model import SkyModel as SkyModel
 from gammax.models._background import FoVBackgroundModel as FoVBackgroundModel
 from gammax.models._background import TemplateNPredModel as TemplateNPredModel
 from gammax.models._background import create_fermi_isotropic_diffuse_model as create_fermi_isotropic_diffuse_model
+from gammax.models._irf_model import IRFModel as IRFModel
 from gammax.models._models import Models as Models
 from gammax.models._integrate import n_panels as n_panels

@@ -119,21 +119,3 @@ class DeclaredModel(eqx.Module):
 
 def _declared(cls: type) -> dict[str, Any]:
     return {field.name: field for field in dataclasses.fields(cls) if "default" in field.metadata}
-
-
-def register(registry: dict[str, Any], cls: type, what: str) -> None:
-    """Enter a class under its name and its tags.
-
-    Raises
-    ------
-    ModelError : another class has one of the names.
-    """
-    for name in (cls.__name__, *cls.__dict__.get("tag", ())):
-        known = registry.setdefault(name, cls)
-        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise ModelError(
-                "GX-MODEL-006",
-                f"a {what} model named {name!r} exists already",
-                found=f"{known.__module__}.{known.__qualname__}",
-            )
-        registry[name] = cls

@@ -11,7 +11,7 @@ from jax import Array
 # 6 nodes on panels of at most 0.25 in ln E: relative error 2e-15 at 10 cutoff energies, 1e-11 at 30, 1e-8 at 50
 # (tests/models/test_integrate.py compares with 50-digit quadrature)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
-PANEL_WIDTH = 0.25
+N_NODES, PANEL_WIDTH = len(_NODES), 0.25
 
 
 def n_panels(edges: np.ndarray) -> int:

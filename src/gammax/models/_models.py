@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,14 @@ from astropy.table import Table
 from astropy.units import Quantity
 
 from gammax.errors import ModelError, did_you_mean
-from gammax.models._background import FoVBackgroundModel
+from gammax.models._irf_model import IRFModel
+from gammax.models._links import check_components, check_link, named_parameters, share_links
 from gammax.models._parameter import Parameter, is_parameter
-from gammax.models._selection import selection_mask
+from gammax.models._penalty import GaussianPriorPenalty
+from gammax.models._prior import Prior
+from gammax.models._selection import reassigned, rows_of, selection_mask
 from gammax.models._sky_model import Component, SkyModel
-from gammax.units import same_dimension
+from gammax.models._tie import Tie, among, check_tied, in_order, tied_values
 
 
 class Models(eqx.Module):
@@ -27,32 +29,39 @@ class Models(eqx.Module):
 
     Parameters
     ----------
-    models : `SkyModel`, `FoVBackgroundModel`, `TemplateNPredModel`; names must differ.
+    models : `SkyModel`, `FoVBackgroundModel`, `TemplateNPredModel`, `IRFModel`; names must differ.
     covariance : of all parameters in their own units, shape (P, P), in the order of `parameters`; None before a fit.
+    penalties : see `with_penalties`. ties : see `tie`. Those of `models`, if that is a `Models`, by default.
 
     Raises
     ------
-    ModelError : two models of one name, a link between parameters of different units, a covariance of wrong shape.
+    ModelError : two models of one name, a link between parameters of different units, a covariance of wrong shape;
+        penalties and ties as the methods that make them.
     """
 
     models: tuple[Any, ...]
     covariance: np.ndarray | None
+    penalties: tuple[GaussianPriorPenalty, ...]
+    ties: tuple[Tie, ...] = eqx.field(static=True)
 
-    def __init__(self, models: Component | Iterable[Component] = (), covariance: np.ndarray | None = None):
+    def __init__(
+        self,
+        models: Component | Iterable[Component] = (),
+        covariance: np.ndarray | None = None,
+        penalties: Sequence[GaussianPriorPenalty] | None = None,
+        ties: Sequence[Tie] | None = None,
+    ):
+        penalties = getattr(models, "penalties", ()) if penalties is None else penalties
+        ties = getattr(models, "ties", ()) if ties is None else ties
         self.models = (models,) if isinstance(models, Component) else tuple(models)
-        for model in self.models:
-            if not isinstance(model, Component):
-                raise ModelError(
-                    "GX-MODEL-032",
-                    "not a sky model",
-                    found=type(model).__name__,
-                    do="wrap a spectral model: SkyModel(spectral_model, name=...)",
-                )
-        twice = [name for name, times in Counter(self.names).items() if times > 1]
-        if twice:
-            raise ModelError("GX-MODEL-014", "two models have the same name", found=twice[0])
-        self.models = _share_links(self.models)
-        size = len(self.parameters)
+        check_components(self.models)
+        self.models = share_links(self.models)
+        parameters = self.parameters
+        self.penalties = tuple(penalty.bound(parameters) for penalty in penalties)
+        self.ties = in_order(ties, parameters)
+        if self.ties:
+            self.models = self._with_tied_values().models
+        size = len(parameters)
         self.covariance = None if covariance is None else np.asarray(covariance, dtype=np.float64)
         if self.covariance is not None and self.covariance.shape != (size, size):
             raise ModelError(
@@ -80,7 +89,8 @@ class Models(eqx.Module):
         return self.models[key]
 
     def __add__(self, other: Component | Iterable[Component]) -> Models:
-        return Models([*self.models, *Models(other).models])
+        other = Models(other)
+        return Models([*self, *other], None, self.penalties + other.penalties, self.ties + other.ties)
 
     def replace(self, model: Component) -> Models:
         """Models with the one of the same name exchanged; the covariance is dropped.
@@ -90,7 +100,11 @@ class Models(eqx.Module):
         ModelError : no model of that name.
         """
         place = self.names.index(self[model.name].name)
-        return Models([*self.models[:place], model, *self.models[place + 1 :]])
+        return self._of([*self.models[:place], model, *self.models[place + 1 :]])
+
+    def _of(self, models: Iterable[Component], covariance: np.ndarray | None = None) -> Models:
+        """Other components with the same penalties and ties."""
+        return Models(models, covariance, self.penalties, self.ties)
 
     # -- selections -------------------------------------------------------------------------------------------------
 
@@ -101,8 +115,8 @@ class Models(eqx.Module):
 
     @property
     def background_models(self) -> Models:
-        """All but the sources."""
-        return self._subset([not isinstance(model, SkyModel) for model in self.models])
+        """What is counted besides the sources."""
+        return self._subset([not isinstance(model, SkyModel | IRFModel) for model in self.models])
 
     @property
     def positions(self) -> SkyCoord:
@@ -119,7 +133,8 @@ class Models(eqx.Module):
         model_type: str | None = None,
         frozen: bool | None = None,
     ) -> Models:
-        """Models that meet all conditions, with their part of the covariance.
+        """Models that meet all conditions, with their part of the covariance; a penalty or tie that needs one of the
+        others is left out, and what was tied stays frozen at its value.
 
         Parameters
         ----------
@@ -132,10 +147,10 @@ class Models(eqx.Module):
 
     def _subset(self, mask: Sequence[bool]) -> Models:
         kept = [model for model, keep in zip(self.models, mask, strict=True) if keep]
-        if self.covariance is None:
-            return Models(kept)
+        names = {name for model in kept for name, _ in named_parameters(model)}
         rows = np.repeat(np.asarray(mask, bool), [len(model.parameters) for model in self.models])
-        return Models(kept, self.covariance[np.ix_(rows, rows)])
+        part = None if self.covariance is None else self.covariance[np.ix_(rows, rows)]
+        return Models(kept, part, *among(names, self.penalties, self.ties))
 
     def reassign(self, dataset_name: str, new_dataset_name: str) -> Models:
         """Models in which those that name one dataset name another in its place.
@@ -144,14 +159,17 @@ class Models(eqx.Module):
         ------
         ModelError : two models of one name are the result.
         """
-        return Models([_reassigned(model, dataset_name, new_dataset_name) for model in self.models], self.covariance)
+        models = [reassigned(model, dataset_name, new_dataset_name) for model in self.models]
+        names = dict(zip(self.parameters, Models(models).parameters, strict=True))
+        penalties = [penalty.renamed(names) for penalty in self.penalties]
+        return Models(models, self.covariance, penalties, [tie.renamed(names) for tie in self.ties])
 
     # -- parameters -------------------------------------------------------------------------------------------------
 
     @property
     def parameters(self) -> dict[str, Parameter]:
         """All parameters by name (``crab.spectral.index``), in order, linked ones repeated."""
-        return {name: p for model in self.models for name, p in _named_parameters(model)}
+        return {name: p for model in self.models for name, p in named_parameters(model)}
 
     def map_parameters(self, change: Callable[[str, Parameter], Parameter]) -> Models:
         """Models with every parameter replaced by ``change(name, parameter)``; keeps the covariance."""
@@ -159,17 +177,18 @@ class Models(eqx.Module):
         return jax.tree.map(lambda p: change(next(names), p) if is_parameter(p) else p, self, is_leaf=is_parameter)
 
     def with_values(self, values: dict[str, Any]) -> Models:
-        """Models with some parameter values changed, by name, in the parameters' units; linked ones move along.
+        """Models with some parameter values changed, by name, in the parameters' units; linked and tied ones follow.
 
         The covariance, which belonged to the old values, is dropped.
 
         Raises
         ------
-        ModelError : an unknown name.
+        ModelError : an unknown name, or one that is tied to others.
         """
         wanted = {member: value for name, value in values.items() for member in self._linked(name)}
+        self._refuse_tied(wanted)
         changed = self.map_parameters(lambda name, p: p.replace(value=wanted[name]) if name in wanted else p)
-        return Models(changed.models)
+        return self._of(changed.models)
 
     def link(self, label: str, *names: str) -> Models:
         """Models in which the named parameters are one; it has the value, bounds and state of the first named.
@@ -182,9 +201,70 @@ class Models(eqx.Module):
         self._check_names(names)
         first = known[names[0]]
         for name in names:
-            _check_link(label, first, known[name])
+            check_link(label, first, known[name])
         joined = self.map_parameters(lambda name, p: first.replace(name=p.name, link=label) if name in names else p)
-        return Models(joined.models)
+        return self._of(joined.models)
+
+    def with_prior(self, name: str, prior: Prior | None) -> Models:
+        """Models in which a parameter, and those linked to it, have a prior, in the parameter's unit (None: none).
+
+        A prior is part of the fit statistic, that of a frozen parameter as a constant; linked parameters are one, whose
+        prior counts once.
+
+        Raises
+        ------
+        ModelError : an unknown name, not a prior, bounds and support that exclude each other.
+        """
+        chosen = self._linked(name)
+        return self.map_parameters(lambda name, p: p.replace(prior=prior) if name in chosen else p)
+
+    def with_penalties(self, *penalties: GaussianPriorPenalty) -> Models:
+        """Models with these penalties in place of any they have; files do not keep them.
+
+        Raises
+        ------
+        ModelError : a penalty of an unknown parameter, or of one whose unit does not convert.
+        """
+        return Models(self.models, self.covariance, penalties, self.ties)
+
+    def tie(self, name: str, function: Callable[..., Any], *sources: str) -> Models:
+        """Models in which a parameter is a function of others: ``models.tie("b.spectral.index", lambda x: x + 0.5,
+        "a.spectral.index")``.
+
+        A fit moves the sources; value and error of the tied parameter, which is frozen, follow. Its bounds do not hold,
+        its prior does. Files do not keep a tie: what they have is a frozen parameter.
+
+        Parameters
+        ----------
+        function : of the sources' values in their units, numbers, to the value in the tied parameter's unit; written
+            with `jax.numpy`, twice differentiable. Another function object is another compiled program.
+        sources : free, frozen, linked or tied parameters.
+
+        Raises
+        ------
+        ModelError : an unknown name, a parameter that is linked or tied already, ties in a circle.
+        """
+        self._check_names([name])
+        frozen = self.map_parameters(lambda other, p: p.replace(frozen=True) if other == name else p)
+        return Models(frozen.models, None, self.penalties, (*self.ties, Tie(name, function, sources)))
+
+    def untie(self, *names: str) -> Models:
+        """Models in which the named parameters (all, if none is named) are tied no longer, frozen at their values."""
+        self._check_names(names)
+        kept = [tie for tie in self.ties if names and tie.name not in names]
+        return Models(self.models, self.covariance, self.penalties, kept)
+
+    @property
+    def _tied(self) -> set[str]:
+        return {tie.name for tie in self.ties}
+
+    def _with_tied_values(self) -> Models:
+        values = tied_values(self.ties, self.parameters)
+        return self.map_parameters(lambda name, p: p.with_value(values[name]) if name in values else p)
+
+    def _refuse_tied(self, names: Iterable[str]) -> None:
+        for name in self._tied.intersection(names):
+            check_tied(name, self.parameters[name].replace(frozen=False))
 
     def freeze(self, *names: str, model_type: str | None = None) -> Models:
         """Models with the named parameters and those linked to them held fixed in fits (all, if none is named).
@@ -192,20 +272,27 @@ class Models(eqx.Module):
         With `model_type` "spectral" or "spatial", all parameters of that part.
         """
         if model_type is not None:
-            return Models([model.freeze(model_type) for model in self.models], self.covariance)
-        return self._with_state(names, True)
+            return self._of([model.freeze(model_type) for model in self.models], self.covariance)
+        return self._with_state(names or self.parameters, True)
 
     def unfreeze(self, *names: str, model_type: str | None = None) -> Models:
         """Models with the named parameters and those linked to them free in fits (all, if none is named).
 
-        With `model_type` "spectral" or "spatial", the parameters of that part as their classes declare them.
+        With `model_type` "spectral" or "spatial", the parameters of that part as their classes declare them. Tied
+        parameters stay as they are.
+
+        Raises
+        ------
+        ModelError : an unknown name, or one that is tied to others.
         """
         if model_type is not None:
-            return Models([model.unfreeze(model_type) for model in self.models], self.covariance)
-        return self._with_state(names, False)
+            free = Models([model.unfreeze(model_type) for model in self.models], None, (), ())
+            return self._of(free._with_state(self._tied, True).models, self.covariance)
+        self._refuse_tied(names)
+        return self._with_state(names or set(self.parameters) - self._tied, False)
 
-    def _with_state(self, names: tuple[str, ...], frozen: bool) -> Models:
-        chosen = {member for name in names or tuple(self.parameters) for member in self._linked(name)}
+    def _with_state(self, names: Iterable[str], frozen: bool) -> Models:
+        chosen = {member for name in names for member in self._linked(name)}
         return self.map_parameters(lambda name, p: p.replace(frozen=frozen) if name in chosen else p)
 
     def _linked(self, name: str) -> list[str]:
@@ -238,15 +325,7 @@ class Models(eqx.Module):
         """
         if self.covariance is None:
             raise ModelError("GX-MODEL-018", "these models have no covariance", do="take the models of a fit result")
-        place = self.names.index(self[name].name)
-        start, parts = sum(len(model.parameters) for model in self.models[:place]), self[name].parts
-        if part is None:
-            own = slice(start, start + len(self[name].parameters))
-        elif part in parts:
-            start += len(parts["spectral"].parameters) if part == "spatial" else 0
-            own = slice(start, start + len(parts[part].parameters))
-        else:
-            raise ModelError("GX-MODEL-066", f"the model has no {part} part", model=name, do=did_you_mean(part, parts))
+        own = rows_of(self, name, part)
         return self.covariance[own, own]
 
     def evaluate_error(self, name: str, energy: Any) -> Quantity:
@@ -258,15 +337,10 @@ class Models(eqx.Module):
         return self[name].spatial_model.position_error(self.subcovariance(name, "spatial"))
 
     def to_parameters_table(self) -> Table:
-        """Table: model, name, value, error, unit, min, max, frozen, link."""
-        errors, rows = iter(self.errors), []
-        for model in self.models:
-            for name, p in _named_parameters(model):
-                inside = name.removeprefix(f"{model.name}.").partition(".")[2]
-                numbers = (float(p.value), next(errors), p.unit, float(p.min), float(p.max))
-                rows.append((model.name, inside, *numbers, p.frozen, p.link or ""))
-        names = ("model", "name", "value", "error", "unit", "min", "max", "frozen", "link")
-        return Table(rows=rows or None, names=names)
+        """Table: model, name, value, error, unit, min, max, frozen, link; prior and tie, where there are any."""
+        from gammax.models._parameters_table import parameters_table
+
+        return parameters_table(self)
 
     # -- files ------------------------------------------------------------------------------------------------------
 
@@ -313,48 +387,3 @@ class Models(eqx.Module):
 
     def _repr_html_(self) -> str:
         return self.to_parameters_table()._repr_html_()
-
-
-def _named_parameters(model: Component) -> list[tuple[str, Parameter]]:
-    names = []
-    for kind, part in model.parts.items():
-        leaves = jax.tree_util.tree_leaves_with_path(part, is_leaf=is_parameter)
-        found = [(path, p) for path, p in leaves if is_parameter(p)]
-        times = Counter(p.name for _, p in found)
-        for path, p in found:
-            # parts of a compound that share a name are told apart by their place in it
-            inside = ".".join(str(step.name) for step in path) if times[p.name] > 1 else p.name
-            names.append((f"{model.name}.{kind}.{inside}", p))
-    return names
-
-
-def _reassigned(model: Component, old: str, new: str) -> Component:
-    if model.datasets_names is None or old not in model.datasets_names:
-        return model
-    if isinstance(model, FoVBackgroundModel):
-        name = f"{new}-bkg" if model.name == f"{old}-bkg" else model.name
-        return model.replace(dataset_name=new, name=name)
-    return model.replace(datasets_names=[new if name == old else name for name in model.datasets_names])
-
-
-def _share_links(models: Sequence[Component]) -> tuple[Any, ...]:
-    """Give all parameters of one link label the value, bounds and state of the first of them."""
-    first: dict[str, Parameter] = {}
-
-    def shared(p: Any) -> Any:
-        if not is_parameter(p) or p.link is None:
-            return p
-        head = first.setdefault(p.link, p)
-        _check_link(p.link, head, p)
-        return p if head is p else head.replace(name=p.name)
-
-    return tuple(jax.tree.map(shared, list(models), is_leaf=is_parameter))
-
-
-def _check_link(label: str, head: Parameter, other: Parameter) -> None:
-    if not same_dimension(head.unit, other.unit):
-        raise ModelError(
-            "GX-MODEL-019",
-            f"link {label!r} joins parameters of different units",
-            found=f"{head.name} [{head.unit}] and {other.name} [{other.unit}]",
-        )

@@ -10,22 +10,9 @@ import jax
 import numpy as np
 
 from gammax.errors import ModelError, UnitError
+from gammax.models._number import as_number
+from gammax.models._prior import Prior
 from gammax.units import canonical_factor, parse_unit, same_dimension, to_quantity, unit_string
-
-
-def _scalar(value: Any, name: str) -> Any:
-    """Read-only copy as a float64 number; traced values pass."""
-    if isinstance(value, jax.core.Tracer):
-        return value
-    try:
-        # numpy, not jnp: an array made before `enable_x64()` would stay rounded to 32 bits for ever
-        number = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ModelError("GX-MODEL-029", "not a number", parameter=name, found=repr(value)) from error
-    if number.shape:
-        raise ModelError("GX-MODEL-029", "a parameter is one number", parameter=name, found=f"shape {number.shape}")
-    number.setflags(write=False)
-    return number
 
 
 class Parameter(eqx.Module):
@@ -40,15 +27,18 @@ class Parameter(eqx.Module):
     frozen : held at its value in a fit.
     link : label; parameters of equal label are one parameter in a fit, whose value is that of the first.
     interp : "lin" or "log", how a scan of the parameter is spaced.
+    prior : what is known of the value besides the data; its numbers are in `unit`. As long as it is there, its support
+        narrows the bounds. It counts in the statistic of a frozen parameter too, as a constant.
 
     Raises
     ------
-    UnitError : value and unit do not agree. ModelError : NaN, bounds in the wrong order, unknown `interp`.
+    UnitError : value and unit do not agree. ModelError : NaN, bounds in the wrong order, unknown `interp`, no prior.
     """
 
     value: np.ndarray
-    min: np.ndarray
-    max: np.ndarray
+    _min: np.ndarray
+    _max: np.ndarray
+    prior: Prior | None
     name: str = eqx.field(static=True)
     unit: str = eqx.field(static=True)
     frozen: bool = eqx.field(static=True)
@@ -65,31 +55,45 @@ class Parameter(eqx.Module):
         frozen: bool = False,
         link: str | None = None,
         interp: str = "lin",
+        prior: Prior | None = None,
     ):
         if isinstance(value, (str, u.Quantity)):
             quantity = to_quantity(value, unit, name)
             unit = unit_string(quantity.unit) if unit is None else unit
             value = quantity.to_value(parse_unit(unit))
         self.name, self.unit = name, unit or ""
-        self.value = _scalar(value, name)
-        self.min, self.max = self._bound(min, -np.inf), self._bound(max, np.inf)
-        self.frozen, self.link, self.interp = frozen, link, interp
+        self.value = as_number(value, name)
+        self._min, self._max = self._bound(min, -np.inf), self._bound(max, np.inf)
+        self.frozen, self.link, self.interp, self.prior = frozen, link, interp, prior
         if interp not in ("lin", "log"):
             raise ModelError("GX-MODEL-001", "unknown interp", found=interp, expected="lin or log", parameter=name)
-        if isinstance(self.min, np.ndarray) and isinstance(self.max, np.ndarray) and not self.min <= self.max:
-            raise ModelError(
-                "GX-MODEL-002",
-                "lower bound above the upper one",
-                parameter=name,
-                found=f"min {self.min}, max {self.max}",
-            )
+        if prior is not None and not isinstance(prior, Prior):
+            raise ModelError("GX-MODEL-104", "not a prior", found=type(prior).__name__, parameter=name)
+        if any(isinstance(bound, jax.core.Tracer) for bound in (self.min, self.max)) or self.min <= self.max:
+            return
+        raise ModelError(
+            "GX-MODEL-002",
+            "lower bound above the upper one",
+            parameter=name,
+            found=f"min {self.min}, max {self.max}",
+        )
 
     def _bound(self, bound: Any, infinite: float) -> Any:
         if isinstance(bound, (str, u.Quantity)):
             bound = to_quantity(bound, self.unit, self.name).to_value(parse_unit(self.unit))
-        bound = _scalar(bound, self.name)
+        bound = as_number(bound, self.name)
         # the field's files write NaN for "no limit"
-        return _scalar(infinite, self.name) if isinstance(bound, np.ndarray) and np.isnan(bound) else bound
+        return as_number(infinite, self.name) if isinstance(bound, np.ndarray) and np.isnan(bound) else bound
+
+    @property
+    def min(self) -> Any:
+        """Lower bound, within the support of the prior."""
+        return self._min if self.prior is None else _larger(self._min, self.prior.support[0])
+
+    @property
+    def max(self) -> Any:
+        """Upper bound, within the support of the prior."""
+        return self._max if self.prior is None else -_larger(-self._max, -self.prior.support[1])
 
     @property
     def quantity(self) -> u.Quantity:
@@ -104,27 +108,40 @@ class Parameter(eqx.Module):
     def replace(self, **changes: Any) -> Parameter:
         """Parameter with some fields changed; a value or a bound may be a Quantity of any fitting unit.
 
-        With another `unit` alone the numbers are converted.
+        With another `unit` alone the numbers are converted; the prior is with any other unit.
+
+        Raises
+        ------
+        ModelError : a prior that cannot be converted, else as `Parameter`.
         """
-        fields = {
-            key: getattr(self, key) for key in ("name", "value", "unit", "min", "max", "frozen", "link", "interp")
-        }
-        if "unit" in changes and "value" not in changes:
+        fields = {name: getattr(self, name) for name in ("name", "value", "unit", "frozen", "link", "interp", "prior")}
+        fields |= {"min": self._min, "max": self._max}
+        if "unit" in changes and changes["unit"] != self.unit:
             factor = canonical_factor(self.unit) / canonical_factor(changes["unit"])
-            fields |= {key: fields[key] * factor for key in ("value", "min", "max")}
+            if "value" not in changes:
+                fields |= {key: fields[key] * factor for key in ("value", "min", "max")}
+            if self.prior is not None and "prior" not in changes:
+                fields["prior"] = self.prior.rescaled(factor)
         return Parameter(**{**fields, **changes})
 
     def with_value(self, value: Any) -> Parameter:
         """Parameter with another number in the same unit; takes traced values, checks nothing."""
         leaves, structure = jax.tree.flatten(self)
-        return jax.tree.unflatten(structure, [_scalar(value, self.name), *leaves[1:]])
+        return jax.tree.unflatten(structure, [as_number(value, self.name), *leaves[1:]])
 
     def __repr__(self) -> str:
         bounds = "" if np.isinf(self.min) and np.isinf(self.max) else f", min={self.min:g}, max={self.max:g}"
         state = ", frozen" if self.frozen else ""
         link = f", link={self.link!r}" if self.link else ""
+        prior = f", prior={self.prior}" if self.prior is not None else ""
         unit = f" {self.unit}" if self.unit else ""
-        return f"Parameter({self.name} = {self.value:.6g}{unit}{bounds}{state}{link})"
+        return f"Parameter({self.name} = {self.value:.6g}{unit}{bounds}{state}{link}{prior})"
+
+
+def _larger(one: Any, other: Any) -> Any:
+    """Larger of two numbers, traced or not."""
+    traced = any(isinstance(number, jax.core.Tracer) for number in (one, other))
+    return jax.numpy.maximum(one, other) if traced else np.maximum(one, other)
 
 
 def parameter(default: Any, *, is_norm: bool = False, **options: Any) -> Any:

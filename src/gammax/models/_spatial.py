@@ -14,8 +14,9 @@ from regions import CircleSkyRegion, EllipseSkyRegion, SkyRegion
 from gammax._config import require_x64
 from gammax.errors import ModelError, did_you_mean
 from gammax.maps import WcsGeom, WcsNDMap
-from gammax.models._declared import DeclaredModel, register
+from gammax.models._declared import DeclaredModel
 from gammax.models._mesh import Mesh, in_blocks, integrate_pixels, values_at
+from gammax.models._registry import register
 from gammax.models._sphere import ellipse_squared
 from gammax.units import to_value
 

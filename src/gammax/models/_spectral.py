@@ -12,9 +12,10 @@ from jax import Array
 
 from gammax._config import require_x64
 from gammax.errors import ModelError
-from gammax.models._declared import DeclaredModel, register
+from gammax.models._declared import DeclaredModel
 from gammax.models._integrate import integrate_bins, n_panels
 from gammax.models._parameter import is_parameter
+from gammax.models._registry import register
 from gammax.units import canonical_factor, to_value
 
 SPECTRAL_MODELS: dict[str, type[SpectralModel]] = {}

@@ -18,6 +18,8 @@ from gammax.maps import WcsNDMap
 from gammax.models._background import FoVBackgroundModel, TemplateNPredModel
 from gammax.models._compound import CompoundSpectralModel
 from gammax.models._covariance_file import read_covariance
+from gammax.models._function import check_read
+from gammax.models._irf_model import IRFModel, IRFScales
 from gammax.models._models import Models
 from gammax.models._parameter import Parameter
 from gammax.models._point import ConstantSpatialModel
@@ -26,6 +28,7 @@ from gammax.models._spatial import SPATIAL_MODELS, SpatialModel
 from gammax.models._spectral import SPECTRAL_MODELS, SpectralModel
 from gammax.models._template_spatial import TemplateSpatialModel
 from gammax.models._template_spectral import TemplateSpectralModel
+from gammax.models._yaml_prior import read_prior
 from gammax.units import canonical_factor, parse_unit, same_dimension
 
 
@@ -73,7 +76,8 @@ class _SpatialEntry(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _ComponentEntry(msgspec.Struct, forbid_unknown_fields=True):
-    """One model; bare `parameters` are those of the spectrum of a background, as old files have them."""
+    """One model; bare `parameters` are those of an `IRFModel`, or of the spectrum of a background, as old files have
+    them."""
 
     type: str = "SkyModel"
     name: str | None = None
@@ -143,6 +147,8 @@ def _component(entry: _ComponentEntry, folder: Path | None, entries: list[_Param
             raise SchemaError("GX-MODEL-067", f"a {kind.__name__} cannot have {key!r} here", model=owner)
     if kind is FoVBackgroundModel:
         return _fov_background(entry, reader)
+    if kind is IRFModel:
+        return _irf_model(entry, reader)
     if entry.spectral is None and kind is SkyModel:
         raise SchemaError("GX-MODEL-020", "models: a SkyModel needs `spectral`", model=owner)
     if entry.name is None:
@@ -159,11 +165,12 @@ def _component(entry: _ComponentEntry, folder: Path | None, entries: list[_Param
     return SkyModel(name=entry.name, datasets_names=entry.datasets_names, apply_irf=entry.apply_irf, **parts)
 
 
-_KINDS = (SkyModel, FoVBackgroundModel, TemplateNPredModel)
+_KINDS = (SkyModel, FoVBackgroundModel, TemplateNPredModel, IRFModel)
 _KEYS = {
     SkyModel: ("name", "datasets_names", "apply_irf"),
     FoVBackgroundModel: ("name", "datasets_names", "parameters"),
     TemplateNPredModel: ("name", "datasets_names", "filename"),
+    IRFModel: ("name", "datasets_names", "parameters"),
 }
 
 
@@ -183,10 +190,21 @@ def _fov_background(entry: _ComponentEntry, reader: _Reader) -> FoVBackgroundMod
     return FoVBackgroundModel(names[0], model, spatial, entry.name)
 
 
+def _irf_model(entry: _ComponentEntry, reader: _Reader) -> IRFModel:
+    """Model of responses; what a file leaves out is neutral."""
+    for key in ("spectral", "spatial"):
+        if getattr(entry, key) is not None:
+            raise SchemaError("GX-MODEL-067", f"an IRFModel cannot have {key!r} here", model=reader.owner)
+    listed = _convert(entry.parameters or [], list[_ParameterEntry], model=reader.owner)
+    parameters = _parameters(IRFScales, listed, reader, quiet=True)
+    return IRFModel(entry.name or "", entry.datasets_names or (), **parameters)
+
+
 def _look_up(content: dict[str, Any], known: dict[str, Any], what: str, code: str, owner: str) -> Any:
     name = content.get("type")
     if not isinstance(name, str) or name not in known:
         raise SchemaError(code, f"unknown {what} model {name!r}", model=owner, do=did_you_mean(str(name), known))
+    check_read(known[name], owner)
     return known[name]
 
 
@@ -243,7 +261,7 @@ def _parameters(kind: Any, listed: list[_ParameterEntry], reader: _Reader, quiet
         twice = Counter(parameter.name for parameter in listed).most_common(1)[0][0]
         raise SchemaError("GX-MODEL-033", f"parameter {twice!r} is given twice", model=reader.owner)
     default = kind.default_parameters()
-    for name, entry in given.items():
+    for name in given:
         if name not in default:
             raise SchemaError(
                 "GX-MODEL-024",
@@ -251,8 +269,6 @@ def _parameters(kind: Any, listed: list[_ParameterEntry], reader: _Reader, quiet
                 model=reader.owner,
                 do=did_you_mean(name, default),
             )
-        if entry.prior is not None:
-            raise SchemaError("GX-MODEL-073", "priors are not supported", model=reader.owner, parameter=name)
     missing = [name for name in default if name not in given]
     if missing and not quiet:
         warnings.warn(
@@ -261,20 +277,24 @@ def _parameters(kind: Any, listed: list[_ParameterEntry], reader: _Reader, quiet
             stacklevel=2,
         )
     reader.entries.extend(given.get(name) for name in default)
-    return {name: _parameter(entry, default[name]) for name, entry in given.items()}
+    return {name: _parameter(entry, default[name], reader.owner) for name, entry in given.items()}
 
 
-def _parameter(entry: _ParameterEntry, default: Parameter) -> Parameter:
+def _parameter(entry: _ParameterEntry, default: Parameter, owner: str) -> Parameter:
     default = _in_unit(default, entry.unit)
+    prior = read_prior(entry.prior, default.unit, model=owner, parameter=entry.name)
+    # the peer writes the support of a prior as bounds; here they follow from it
+    low, high = (None, None) if prior is None else prior.support
     return Parameter(
         entry.name,
         entry.value,
         unit=default.unit,
-        min=default.min if entry.min is None else entry.min,
-        max=default.max if entry.max is None else entry.max,
+        min=default.min if entry.min in (None, low) else entry.min,
+        max=default.max if entry.max in (None, high) else entry.max,
         frozen=default.frozen if entry.frozen is None else entry.frozen,
         link=entry.link,
         interp=default.interp if entry.interp is None else entry.interp,
+        prior=prior,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from astropy.units import Quantity, Unit
 
 from gammax._paths import check_targets, resolve_path
 from gammax._yaml import write_yaml
-from gammax.errors import ModelError
+from gammax.errors import GammaxWarning, ModelError
 from gammax.models._background import FoVBackgroundModel, TemplateNPredModel
 from gammax.models._compound import CompoundSpectralModel
 from gammax.models._covariance_file import write_covariance
+from gammax.models._function import function_entry
+from gammax.models._irf_model import IRFModel
 from gammax.models._models import Models
 from gammax.models._parameter import Parameter
 from gammax.models._point import ConstantSpatialModel
@@ -24,10 +27,24 @@ from gammax.models._spatial import SpatialModel
 from gammax.models._spectral import SpectralModel
 from gammax.models._template_spatial import TemplateSpatialModel
 from gammax.models._template_spectral import TemplateSpectralModel
+from gammax.models._yaml_prior import prior_dict
 
 
 def models_to_dict(models: Models, folder: Path | None = None) -> dict[str, Any]:
     """See `Models.to_dict`; files inside `folder` are named relative to it."""
+    if models.ties:
+        warnings.warn(
+            f"GX-MODEL-114 a file has no ties: written as frozen at their values are "
+            f"{', '.join(f'{tie.name} = {tie}' for tie in models.ties)}",
+            GammaxWarning,
+            stacklevel=3,
+        )
+    if models.penalties:
+        warnings.warn(
+            f"GX-MODEL-115 a file has no penalties: left out are {', '.join(map(repr, models.penalties))}",
+            GammaxWarning,
+            stacklevel=3,
+        )
     errors = iter(np.nan_to_num(models.errors))
     return {"components": [_component_dict(model, errors, folder) for model in models]}
 
@@ -35,6 +52,8 @@ def models_to_dict(models: Models, folder: Path | None = None) -> dict[str, Any]
 def _component_dict(model: Component, errors: Iterator[float], folder: Path | None) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": model.name, "type": type(model).__name__}
     datasets = {} if model.datasets_names is None else {"datasets_names": list(model.datasets_names)}
+    if isinstance(model, IRFModel):
+        return {**entry, **datasets, "parameters": _parameter_dicts(model.irf, errors)}
     parts = {"spectral": _spectral_dict(model.spectral_model, errors)}
     if model.spatial_model is not None:
         parts["spatial"] = _spatial_dict(model.spatial_model, errors, folder)
@@ -58,7 +77,7 @@ def _spectral_dict(model: SpectralModel, errors: Iterator[float]) -> dict[str, A
     entry = {"type": type(model).__name__, "parameters": _parameter_dicts(model, errors)}
     if isinstance(model, TemplateSpectralModel):
         entry |= {"energy": _array_dict(model.energy), "values": _array_dict(model.values)}
-    return entry
+    return {**entry, **function_entry(model)}
 
 
 def _spatial_dict(model: SpatialModel, errors: Iterator[float], folder: Path | None) -> dict[str, Any]:
@@ -70,7 +89,7 @@ def _spatial_dict(model: SpatialModel, errors: Iterator[float], folder: Path | N
     if isinstance(model, TemplateSpatialModel):
         unit = "1 / sr" if model.normalize else Unit(model.map.unit).to_string()
         entry |= {**_file_entry(model.filename, folder), "normalize": model.normalize, "unit": unit}
-    return entry
+    return {**entry, **function_entry(model)}
 
 
 def _parameter_dicts(model: SpectralModel | SpatialModel, errors: Iterator[float]) -> list[dict[str, Any]]:
@@ -80,15 +99,17 @@ def _parameter_dicts(model: SpectralModel | SpatialModel, errors: Iterator[float
 
 def _parameter_dict(p: Parameter, default: Parameter, error: float) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": p.name, "value": float(p.value)}
-    default = default.replace(unit=p.unit)
+    # the support of a prior is no bound of its own
+    default, own = default.replace(unit=p.unit), p.replace(prior=None)
     options = {
         "unit": p.unit or None,
         "error": float(error) or None,
-        "min": None if p.min == default.min else _bound(p.min),
-        "max": None if p.max == default.max else _bound(p.max),
+        "min": None if own.min == default.min else _bound(own.min),
+        "max": None if own.max == default.max else _bound(own.max),
         "frozen": p.frozen if p.frozen != default.frozen else None,
         "interp": p.interp if p.interp != default.interp else None,
         "link": p.link,
+        "prior": None if p.prior is None else prior_dict(p.prior),
     }
     return {**entry, **{key: value for key, value in options.items() if value is not None}}
 
@@ -113,7 +134,8 @@ def _bound(value: np.ndarray) -> float:
 def write_models(models: Models, path: str | Path, overwrite: bool, overwrite_templates: bool) -> None:
     """See `Models.write`."""
     path = resolve_path(path).absolute()
-    models = Models([_with_file(model, path.stem) for model in models], models.covariance)
+    filed = [_with_file(model, path.stem) for model in models]
+    models = Models(filed, models.covariance, models.penalties, models.ties)
     content = models_to_dict(models, path.parent)
     covariance = path.with_name(f"{path.stem}_covariance.dat")
     check_targets([path] if models.covariance is None else [path, covariance], overwrite)

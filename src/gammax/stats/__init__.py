@@ -15,6 +15,7 @@ from gammax.stats._chi2 import chi2 as chi2
 from gammax.stats._chi2 import chi2_curvature as chi2_curvature
 from gammax.stats._significance import li_ma_significance as li_ma_significance
 from gammax.stats._significance import sigma_to_ts as sigma_to_ts
+from gammax.stats._significance import ts_to_p_value as ts_to_p_value
 from gammax.stats._significance import ts_to_sigma as ts_to_sigma
 from gammax.stats._counts_statistic import CashCountsStatistic as CashCountsStatistic
 from gammax.stats._counts_statistic import WStatCountsStatistic as WStatCountsStatistic

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from gammax.stats._chi2_tail import LOG_SMALLEST, log_pdf, log_sf, noncentral_sigma, noncentral_ts
 from gammax.stats._counts_statistic import WStatCountsStatistic
-
-LOG_SMALLEST = -650.0  # below exp of this, tail probabilities are taken in logarithms
 
 
 def li_ma_significance(n_on: ArrayLike, n_off: ArrayLike, alpha: ArrayLike) -> np.ndarray:
@@ -19,41 +18,54 @@ def li_ma_significance(n_on: ArrayLike, n_off: ArrayLike, alpha: ArrayLike) -> n
     return WStatCountsStatistic(n_on, n_off, alpha).sqrt_ts
 
 
-def sigma_to_ts(n_sigma: ArrayLike, df: float = 1) -> np.ndarray:
-    """Test statistic that is as improbable, as a chi2 of ``df`` degrees of freedom, as ``n_sigma`` (two-sided)."""
+def sigma_to_ts(n_sigma: ArrayLike, df: float = 1, n_sigma_asimov: float = 0.0) -> np.ndarray:
+    """Test statistic that is as improbable, as a chi2 of ``df`` degrees of freedom, as ``n_sigma`` (two-sided).
+
+    With ``n_sigma_asimov``, the significance of the Asimov data, both are compared where the alternative is true:
+    chi2 is then non-central (Wald 1943; Cowan et al. 2011, EPJ C 71, 1554), as sensitivities need it.
+    """
     n_sigma = np.abs(np.asarray(n_sigma, dtype=float))
     if df == 1:
         return (n_sigma**2)[()]
+    if n_sigma_asimov:
+        return noncentral_ts(n_sigma, df, n_sigma_asimov**2)
     log_p = np.log(2) + special.log_ndtr(-n_sigma)
     ts = np.where(log_p > LOG_SMALLEST, special.chdtri(df, np.exp(log_p)), n_sigma**2 + df)
     for _ in range(8):  # Newton in ln(sf), which is nearly straight
-        log_sf = _log_sf(ts, df)
-        hazard = np.exp(_log_pdf(ts, df) - log_sf)
-        ts = np.where(log_p > LOG_SMALLEST, ts, ts + (log_sf - log_p) / hazard)
+        log_tail = log_sf(ts, df)
+        hazard = np.exp(log_pdf(ts, df) - log_tail)
+        ts = np.where(log_p > LOG_SMALLEST, ts, ts + (log_tail - log_p) / hazard)
     return ts[()]
 
 
-def ts_to_sigma(ts: ArrayLike, df: float = 1) -> np.ndarray:
-    """Number of sigmas (>= 0, two-sided) of a test statistic with ``df`` degrees of freedom; finite however large."""
+def ts_to_sigma(ts: ArrayLike, df: float = 1, ts_asimov: float = 0.0) -> np.ndarray:
+    """Number of sigmas (>= 0, two-sided) of a test statistic with ``df`` degrees of freedom; finite however large.
+
+    ``ts_asimov``, the test statistic of the Asimov data, as in `sigma_to_ts`.
+    """
     ts = np.maximum(np.asarray(ts, dtype=float), 0.0)
     if df == 1:
         return np.sqrt(ts)
-    return -special.ndtri_exp(_log_sf(ts, df) - np.log(2))
+    if ts_asimov:
+        return noncentral_sigma(ts, df, ts_asimov)
+    return -special.ndtri_exp(log_sf(ts, df) - np.log(2))
 
 
-def _log_pdf(ts: np.ndarray, df: float) -> np.ndarray:
-    """ln of the chi2 density."""
-    return special.xlogy(df / 2 - 1, ts / 2) - ts / 2 - special.gammaln(df / 2) - np.log(2)
+def ts_to_p_value(ts: ArrayLike, df: float = 1, at_bound: bool = False) -> np.ndarray:
+    """Probability of a larger test statistic where the null hypothesis is true; 0 beyond the range of floats.
+
+    With ``at_bound`` one of the ``df`` parameters has its null value at its bound, as the norm of a source that cannot
+    be negative: half of the time the best fit stays there, and the test statistic follows an equal mixture of chi2 with
+    ``df`` - 1 and ``df`` degrees of freedom (Chernoff 1954, Ann. Math. Stat. 25, 573; Self & Liang 1987, JASA 82, 605).
+    """
+    return np.exp(log_p_value(ts, df, at_bound))
 
 
-def _log_sf(ts: np.ndarray, df: float) -> np.ndarray:
-    """ln of the chi2 survival function; beyond the range of floats by the asymptotic series (DLMF 8.11.2)."""
-    sf = special.chdtrc(df, ts)
-    far = sf < np.exp(LOG_SMALLEST)
-    shape, half = df / 2, np.where(far, ts / 2, 1e3 + df)
-    term = total = np.ones_like(half)
-    for k in range(1, 200):
-        term = term * (shape - k) / half
-        total = total + term
-    tail = (shape - 1) * np.log(half) - half - special.gammaln(shape) + np.log(total)
-    return np.where(far, tail, np.log(np.where(far, 1.0, sf)))
+def log_p_value(ts: ArrayLike, df: float, at_bound: bool) -> np.ndarray:
+    """Logarithm of `ts_to_p_value`."""
+    ts = np.asarray(ts, dtype=float)
+    inside = log_sf(np.maximum(ts, 0.0), df)
+    if not at_bound:
+        return inside
+    other = log_sf(np.maximum(ts, 0.0), df - 1) if df > 1 else np.full(ts.shape, -np.inf)
+    return np.where(ts > 0, np.logaddexp(inside, other) - np.log(2), 0.0)

@@ -1,0 +1,92 @@
+"""Thousands of fits of one likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from gammax._config import require_x64
+from gammax.fit._lanes import Members
+from gammax.fit._many import shape_of, solve_chunk
+from gammax.fit._many_judge import INTERRUPTED, OK
+from gammax.fit._many_result import FitResults, Frame, results_of
+from gammax.fit._members import Batch, make_batch
+from gammax.fit._store import digest_of
+from gammax.fit._sweep import Plan, blank, put, run_plan
+from gammax.likelihood import Likelihood
+from gammax.models import Models
+
+
+def fit_many(
+    likelihood: Likelihood,
+    data: Mapping[str, Any] | None = None,
+    theta0: np.ndarray | None = None,
+    held: Mapping[str, Any] | None = None,
+    models: Models | None = None,
+    path: str | Path | None = None,
+    tolerance: float = 1e-10,
+    max_steps: int = 100,
+    chunk: int | None = None,
+) -> FitResults:
+    """Fit a likelihood K times: to other counts, from other starts, or with parameters held at other values.
+
+    All fits go through one compiled program. None of them raises: look at each one's status; `FitResult.warnings` are
+    not looked for. Ctrl-C returns what is finished, the rest is "interrupted".
+
+    Parameters
+    ----------
+    data : by dataset, counts (K, ...) in the shapes of `Likelihood.npred`, or several of ``{"counts": ...,
+        "counts_off": ..., "alpha": ...}``; values of data of your own. What is not given is as in the likelihood.
+    theta0 : start values as factors, (K, P); those of the likelihood unless given.
+    held : by parameter, "crab.spectral.index", the value or values (K,) at which it is held.
+    models : those of the likelihood; with them ``results[k]`` is a `FitResult`.
+    path : file of finished chunks. A batch that was killed goes on where it was, and ends with the same numbers.
+    tolerance : predicted distance to the minimum at which to stop, in units of the statistic.
+    max_steps : Newton steps of each start; a fit that does not converge is started twice.
+    chunk : fits that are done at once; from the size of the likelihood unless given.
+
+    Raises
+    ------
+    FitError : unknown names, wrong shapes, different numbers of fits, a cube with merged bins, a file of another batch.
+    ResourceError : the file cannot be written.
+    """
+    require_x64()
+    batch = make_batch(likelihood, data, theta0, held)
+    return run_batch(likelihood, batch, models, path, tolerance, max_steps, chunk)
+
+
+def run_batch(
+    likelihood: Likelihood,
+    batch: Batch,
+    models: Models | None,
+    path: str | Path | None,
+    tolerance: float,
+    max_steps: int,
+    chunk: int | None,
+) -> FitResults:
+    """Results of a batch; arguments as `fit_many`."""
+    members, known = batch
+    shape = shape_of(likelihood.problem, jax.tree.map(lambda leaf: leaf[0], members.varied), chunk)
+    size = members.theta.shape[1]
+
+    def solve(rows: np.ndarray) -> Any:
+        good = np.flatnonzero(known[rows] == OK)
+        taken = jax.tree.map(lambda leaf: np.asarray(leaf)[rows[good]], members[1:])
+        if len(good) == len(rows):
+            return solve_chunk(Members(members.shared, *taken), shape, tolerance, max_steps)
+        solved = blank(len(rows), size)
+        if len(good):
+            put(solved, good, solve_chunk(Members(members.shared, *taken), shape, tolerance, max_steps))
+        return solved
+
+    plan = Plan(len(batch), size, shape.members, solve)
+    settings = tuple(shape), tolerance, max_steps, likelihood.names, likelihood.units
+    mark = "" if path is None else digest_of(settings, batch)
+    solved, done = run_plan(plan, path, mark)
+    known = np.where(done, known, INTERRUPTED)
+    frame = Frame(likelihood.names, likelihood.units, np.asarray(likelihood.problem.scale))
+    return results_of(frame, models, solved, known, members.lower >= members.upper)

@@ -1,0 +1,210 @@
+"""Many minima at once: chunks of one compiled program, and a second start for those that do not get there."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gammax.fit._covariance import CurvatureReport
+from gammax.fit._lanes import Members, corner_finder, solver
+from gammax.fit._trust_region import State
+from gammax.likelihood import Problem
+
+# steps after which a member is put aside and started anew: ordinary fits need 3 to 10
+_FIRST_STEPS = 25
+# numbers in the arrays of all members of a chunk, and in the Jacobians of all lanes: 32 MB each
+_AT_ONCE = 4_000_000
+_MOST_MEMBERS, _MOST_LANES = 1024, 64
+# by how much the statistic may be higher than at a point that was seen before
+_WORSE = 1e-6
+
+
+class Solved(NamedTuple):
+    """Minima of K members, factor space, numpy.
+
+    Attributes
+    ----------
+    theta (K, P), value (K,), gradient (K, P), edm (K,) : of the best point found.
+    converged : whether it is a minimum within the bounds, (K,).
+    active : parameters at a bound, or held, (K, P).
+    covariance : twice the inverse Hessian, (K, P, P); meaningless where `active`, or where a direction is flat.
+    n_steps : of all starts, (K,).
+    flatness, directions : (K, P), (K, P, P); emptied, lowest : (K,), as in `CurvatureReport`.
+    """
+
+    theta: np.ndarray
+    value: np.ndarray
+    gradient: np.ndarray
+    edm: np.ndarray
+    converged: np.ndarray
+    active: np.ndarray
+    covariance: np.ndarray
+    n_steps: np.ndarray
+    flatness: np.ndarray
+    directions: np.ndarray
+    emptied: np.ndarray
+    lowest: np.ndarray
+
+
+class Shape(NamedTuple):
+    """Members in a chunk, and lanes that share them out among themselves."""
+
+    members: int
+    lanes: int
+
+
+def solve_many(
+    problem: Problem,
+    theta: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    tolerance: float = 1e-10,
+    max_steps: int = 100,
+    chunk: int | None = None,
+) -> Solved:
+    """Minima of one problem from K start values, or under K pairs of bounds, by one compiled program.
+
+    Parameters
+    ----------
+    theta, lower, upper : start values and bounds as factors, (K, P) or (P,); lower = upper holds a parameter.
+    tolerance : predicted distance to the minimum at which to stop, in units of the statistic.
+    max_steps : of each start; a member that does not converge is started twice.
+    chunk : members that go into the program at once; from the size of the problem unless given.
+    """
+    theta, lower, upper = np.broadcast_arrays(*(np.atleast_2d(array) for array in (theta, lower, upper)))
+    nothing = jax.tree.map(lambda leaf: None, problem)
+    shape = shape_of(problem, nothing, chunk)
+    parts = []
+    for first in range(0, len(theta), shape.members):
+        rows = slice(first, first + shape.members)
+        members = Members(problem, nothing, theta[rows], lower[rows], upper[rows])
+        parts.append(solve_chunk(members, shape, tolerance, max_steps))
+    return join(parts)
+
+
+def join(parts: list[Solved]) -> Solved:
+    """Chunks one after another."""
+    return parts[0] if len(parts) == 1 else Solved(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def shape_of(problem: Problem, varied: Any, chunk: int | None = None) -> Shape:
+    """Members and lanes that keep memory bounded, and a chunk below a second or so.
+
+    Parameters
+    ----------
+    varied : the arrays of one member that others do not share.
+    """
+    own = sum(np.size(leaf) for leaf in jax.tree.leaves(varied))
+    bins = sum(np.size(stack.mask) for stack in problem.stacks)
+    size = len(problem.free)
+    work = sum(np.size(leaf) for leaf in jax.tree.leaves(problem)) + bins * size
+    members = chunk or _below(_AT_ONCE // max(own + size * size, work), _MOST_MEMBERS)
+    most = _MOST_LANES if jax.default_backend() == "cpu" else _MOST_MEMBERS
+    lanes = _below(_AT_ONCE // ((bins + size) * (size + 8) + own), most)
+    return Shape(members, min(members, lanes))
+
+
+def _below(number: int, most: int) -> int:
+    """A power of two: programs for problems of nearly equal size are the same."""
+    return min(most, 1 << max(0, number).bit_length() >> 1) or 1
+
+
+def solve_chunk(members: Members, shape: Shape, tolerance: float, max_steps: int) -> Solved:
+    """Minima of at most `shape.members` members, a second start for those that do not converge.
+
+    What is found depends on nothing but the members of the chunk.
+    """
+    work = _Chunk(members, shape, tolerance)
+    first = work.solve(np.arange(len(members.theta)), members.theta, min(max_steps, _FIRST_STEPS))
+    solved = work.corner(first, max_steps)
+    late = _unfinished(solved)
+    if not late.size:
+        return solved
+    # members of a chunk are of a kind: where most of them end is where the others should begin
+    middle = np.median(solved.theta[solved.converged], axis=0) if solved.converged.any() else members.theta[late]
+    again = work.solve(late, np.broadcast_to(middle, members.theta[late].shape), max_steps)
+    solved = _better(solved, late, again)
+    late = _unfinished(solved)
+    if late.size:
+        solved = _better(solved, late, work.solve(late, solved.theta[late], max_steps))
+    return work.corner(solved, max_steps)
+
+
+def _unfinished(solved: Solved) -> np.ndarray:
+    """Members that have not converged, and that are not at the wall of an empty bin, or nowhere."""
+    return np.flatnonzero(~solved.converged & (solved.emptied == 0) & np.isfinite(solved.value))
+
+
+class _Chunk(NamedTuple):
+    """Members of a chunk, the shape of the program, and the tolerance."""
+
+    members: Members
+    shape: Shape
+    tolerance: float
+
+    def solve(self, rows: np.ndarray, theta: np.ndarray, max_steps: int) -> Solved:
+        """Some of the members from start values (K, P)."""
+        found = solver()(self._padded(rows, theta), len(rows), self.tolerance, max_steps, width=self.shape.lanes)
+        state, report = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(rows)], found)
+        return collect(state, report, self.tolerance)
+
+    def corner(self, solved: Solved, max_steps: int) -> Solved:
+        """Minima of those that could not end as theirs is a corner at 0: there the parameter is held from below."""
+        rows = _unfinished(solved)
+        if not rows.size:
+            return solved
+        value = np.zeros(self.shape.members)
+        value[: len(rows)] = solved.value[rows]
+        found = corner_finder()(self._padded(rows, solved.theta[rows]), value, width=self.shape.lanes)
+        lower = self.members.lower.copy()
+        lower[rows] = np.asarray(found)[: len(rows)]
+        rows = np.flatnonzero((lower != self.members.lower).any(axis=1))
+        if not rows.size:
+            return solved
+        bounded = self._replace(members=self.members._replace(lower=lower))
+        return _better(solved, rows, bounded.solve(rows, solved.theta[rows], max_steps))
+
+    def _padded(self, rows: np.ndarray, theta: np.ndarray) -> Members:
+        """Some of the members at start values (K, P), in the shape of the program."""
+
+        def padded(array: np.ndarray) -> np.ndarray:
+            out = np.zeros((self.shape.members, *array.shape[1:]), array.dtype)
+            out[: len(array)] = array
+            return out
+
+        members = self.members
+        varied, lower, upper = jax.tree.map(
+            lambda array: padded(np.asarray(array)[rows]), (members.varied, members.lower, members.upper)
+        )
+        return Members(members.shared, varied, padded(theta), lower, upper)
+
+
+def collect(state: State, report: CurvatureReport, tolerance: float) -> Solved:
+    return Solved(
+        theta=state.theta,
+        value=state.derivatives.value,
+        gradient=state.derivatives.gradient,
+        edm=state.edm,
+        converged=(state.edm <= tolerance) & state.convex,
+        active=report.active,
+        covariance=report.covariance,
+        n_steps=state.n_steps,
+        flatness=report.flatness,
+        directions=report.directions,
+        emptied=report.emptied,
+        lowest=report.lowest,
+    )
+
+
+def _better(solved: Solved, rows: np.ndarray, again: Solved) -> Solved:
+    """Minima with those of some rows exchanged where the new ones are not worse."""
+    old = Solved(*(part[rows] for part in solved))
+    worse = np.isfinite(old.value) & ~(again.value <= old.value + _WORSE)
+    n_steps = old.n_steps + again.n_steps
+    chosen = (np.where(worse.reshape(-1, *(1,) * (a.ndim - 1)), a, b) for a, b in zip(old, again, strict=True))
+    parts = [part.copy() for part in solved]
+    for part, new in zip(parts, Solved(*chosen)._replace(n_steps=n_steps), strict=True):
+        part[rows] = new
+    return Solved(*parts)

@@ -1,0 +1,65 @@
+"""What many minima are worth: the rules of `_judge` for whole arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gammax.fit._covariance import _INVOLVED, flat_directions
+from gammax.fit._many import Solved
+from gammax.fit._trust_region import FLAT
+
+STATUSES = ("ok", "at_bound", "singular", "not_converged", "no_data", "invalid_input", "interrupted")
+OK, AT_BOUND, SINGULAR, NOT_CONVERGED, NO_DATA, INVALID_INPUT, INTERRUPTED = range(len(STATUSES))
+_PLAIN = {
+    OK: "converged",
+    NO_DATA: "no bin inside the masks, or no count in them",
+    INVALID_INPUT: "counts, a start or a held value cannot be right, or the statistic is not finite",
+    INTERRUPTED: "not fitted",
+}
+
+
+def judge_many(solved: Solved, held: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Status numbers (K,), and covariances (K, P, P) with NaN for every parameter that has no error.
+
+    Parameters
+    ----------
+    held : parameters without room to move, (K, P): their error is 0.
+    known : status of members that were not fitted, (K,); OK for the others.
+    """
+    active, flat = solved.active & ~held, solved.flatness <= FLAT
+    status = np.where(active.any(axis=1), AT_BOUND, OK)
+    status = np.where(flat.any(axis=1), SINGULAR, status)
+    status = np.where(solved.converged, status, NOT_CONVERGED)
+    status = np.where(solved.emptied > 0, AT_BOUND, status)
+    finite = np.isfinite(solved.value) & np.isfinite(solved.gradient).all(axis=1)
+    status = np.where(finite, status, INVALID_INPUT)
+    status = np.where(known != OK, known, status)
+    involved = (np.abs(solved.directions) * flat[:, None, :]).max(axis=2, initial=0.0) > _INVOLVED
+    lost = ((active | involved) & ~held) | ((status >= NOT_CONVERGED) | (solved.emptied > 0))[:, None]
+    return status, np.where(lost[:, :, None] | lost[:, None, :], np.nan, solved.covariance)
+
+
+def messages_of(status: np.ndarray, solved: Solved, held: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Status of every member in a sentence."""
+    active = solved.active & ~held
+
+    def say(k: int) -> str:
+        if status[k] == NOT_CONVERGED:
+            return f"stopped after {solved.n_steps[k]} steps with edm {solved.edm[k]:.1e}"
+        if solved.emptied[k]:
+            emptied = f"leaves nothing expected in {solved.emptied[k]} bins: bound its norm at 0"
+            return f"a negative source or background {emptied}"
+        bounds = "at a bound: " + ", ".join(name for name, at in zip(names, active[k], strict=True) if at)
+        if status[k] == AT_BOUND:
+            return bounds
+        words = "; ".join(flat_directions(take(solved, k), names))
+        return f"the data do not constrain {words}" + (f"; {bounds}" if active[k].any() else "")
+
+    return [_PLAIN[number] if number in _PLAIN else say(k) for k, number in enumerate(status.tolist())]
+
+
+def take(solved: Solved, rows: object) -> Solved:
+    """Some of the members, or one."""
+    return Solved(*(part[rows] for part in solved))

@@ -1,0 +1,128 @@
+"""The trust region at work on a likelihood: in one call where steps are quick, else a few steps at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+from jax import Array
+
+from gammax.fit._covariance import CurvatureReport, report_curvature
+from gammax.fit._judge import Minimum, judge_newton
+from gammax.fit._quick import quick_options
+from gammax.fit._trust_region import State, advance, minimise
+from gammax.fit._warnings import gauge_off
+from gammax.likelihood import Derivatives, Likelihood, Problem
+from gammax.likelihood._stack import SpectrumStack
+
+# called with the best point so far, its statistic and the number of steps
+Show = Callable[[np.ndarray, float, int], None]
+
+
+def unseen(theta: np.ndarray, value: float, n_steps: int) -> None:
+    """Nobody watches."""
+
+
+# a fit shows where it is about this often [s]; before it knows how long a step takes it makes this many at a time
+_PERIOD, _FIRST_STEPS = 0.5, 2
+
+
+class Solved(NamedTuple):
+    """Where the trust region ended, the curvature there, and gauges of the OFF counts."""
+
+    state: State
+    report: CurvatureReport
+    gauges: tuple[Array, ...]
+
+
+def run_newton(likelihood: Likelihood, tolerance: float, max_steps: int, show: Show = unseen) -> Minimum:
+    """Minimum by the trust region; where it ends before it has converged, once more within the corner at zero."""
+    problem, theta = likelihood.problem, likelihood.theta0
+    solved = solve(problem, theta, tolerance, max_steps, show)
+    minimum = judge_newton(likelihood, *solved, tolerance)
+    if minimum.status != "not_converged":
+        return minimum
+    lower = corner_bounds(problem, minimum.theta, minimum.total_stat)
+    if lower is None:
+        return minimum
+    cornered = eqx.tree_at(lambda p: p.lower, problem, lower)
+    again = solve(cornered, minimum.theta, tolerance, max_steps, show)
+    return judge_newton(eqx.tree_at(lambda own: own.problem, likelihood, cornered), *again, tolerance)
+
+
+def solve(problem: Problem, theta: Array, tolerance: float, max_steps: int, show: Show = unseen) -> Solved:
+    """Minimum of a problem; spectra only take a moment, other fits show where they are on the way."""
+    if all(isinstance(stack, SpectrumStack) for stack in problem.stacks):
+        return _solve(problem, theta, tolerance, max_steps)
+    return solve_in_steps(problem, theta, tolerance, max_steps, show)
+
+
+def solve_in_steps(problem: Problem, theta: Array, tolerance: float, max_steps: int, show: Show = unseen) -> Solved:
+    """The same, some steps at a time: one program, as the number of steps is not compiled in."""
+    advanced, problem = _solve_slow(), jax.device_put(problem)
+    state = _blank(np.clip(theta, problem.lower, problem.upper))
+    limit, steps = 0, _FIRST_STEPS
+    while True:
+        limit, begun = min(limit + steps, max_steps), time.monotonic()
+        solved = advanced(problem, state, tolerance, limit)
+        state = solved.state
+        done = int(state.n_steps)
+        show(np.asarray(state.theta), float(state.derivatives.value), done)
+        if done < limit or limit == max_steps:
+            return solved
+        # a call that had to be compiled is followed by a single step, which tells how long one takes
+        steps = max(1, int(_PERIOD * steps / (time.monotonic() - begun)))
+
+
+def _blank(theta: np.ndarray) -> State:
+    """State before the first point, as `gammax.fit._trust_region.start`, made without a compiled program."""
+    unknown, infinite = np.full(theta.shape * 2, np.inf), np.array(np.inf)
+    nothing = Derivatives(infinite, unknown[0], unknown, unknown, np.array(0), infinite)
+    return State(theta, nothing, theta, infinite, np.array(1.0), infinite, np.array(False), np.array(0))
+
+
+def _report(problem: Problem, state: State) -> Solved:
+    report = report_curvature(problem, state.theta, state.derivatives)
+    return Solved(state, report, gauge_off(problem, state.theta))
+
+
+def _minimum(problem: Problem, theta: Array, tolerance: float, max_steps: int) -> Solved:
+    return _report(problem, minimise(problem.derivatives, theta, problem.lower, problem.upper, tolerance, max_steps))
+
+
+_solve = jax.jit(_minimum, static_argnames="max_steps")
+
+
+def _advanced(problem: Problem, state: State, tolerance: float, limit: int) -> Solved:
+    return _report(problem, advance(problem.derivatives, state, problem.lower, problem.upper, tolerance, limit))
+
+
+@cache
+def _solve_slow() -> Callable[..., Solved]:
+    return jax.jit(_advanced, compiler_options=quick_options())
+
+
+_value_and_gradient = jax.jit(lambda problem, theta: jax.value_and_grad(problem.statistic)(theta))
+
+
+def corner_bounds(problem: Problem, theta: np.ndarray, value: float) -> np.ndarray | None:
+    """Lower bounds with 0 for every parameter whose minimum is a corner at 0, None if there is no such parameter.
+
+    In bins without ON and OFF counts wstat has a corner at zero signal, where its slope jumps from -2 / alpha to 2:
+    a source that is not there has its minimum in it, and no Newton step can end there.
+    """
+    lower, found = np.array(problem.lower), False
+    for i in np.flatnonzero((lower < 0) & (np.asarray(problem.upper) > 0)):
+        right = np.array(theta)
+        right[i] = 0.0
+        left = right.copy()
+        left[i] = -1e-9
+        (there, slope), (_, slope_left) = _value_and_gradient(problem, right), _value_and_gradient(problem, left)
+        if there <= value + 1e-6 and slope_left[i] < 0 < slope[i]:
+            lower[i], found = 0.0, True
+    return lower if found else None

@@ -1,0 +1,194 @@
+"""Finished chunks of a batch on disk: a file that only grows, whose torn end is thrown away.
+
+    first line: JSON with the fingerprint of the batch, its numbers of fits, fits in a chunk and parameters
+    records: mark (4 bytes), chunk (u4), length (u8), the arrays of `Solved` one after another, SHA-256 of all that
+
+Every record is on the disk before the next chunk is begun. What was killed goes on behind the last whole record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import struct
+import time
+import warnings
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import jax
+import numpy as np
+
+import gammax
+from gammax._paths import replace_file, resolve_path
+from gammax.errors import FitError, GammaxWarning, ResourceError
+from gammax.fit._many import Solved
+
+_MARK, _HEAD = b"gxfc", struct.Struct("<4sIQ")
+_DIGEST = hashlib.sha256().digest_size
+_KIND = "gammax sweep 1"
+# an interrupted batch of the same process may still be at its last chunk
+_PATIENCE_S = 10.0
+
+
+class SweepFile:
+    """File of a batch, open for one process.
+
+    Raises
+    ------
+    FitError : the file is no sweep, or one of another batch, or another process works on it.
+    ResourceError : it cannot be written.
+    """
+
+    def __init__(self, path: str | Path, fingerprint: str, number: int, chunk: int, size: int):
+        self._path, self._number, self._chunk, self._size = resolve_path(path), number, chunk, size
+        self._header = {"kind": _KIND, "batch": fingerprint, "fits": number, "chunk": chunk, "parameters": size}
+
+    def __enter__(self) -> SweepFile:
+        line = json.dumps(self._header).encode() + b"\n"
+        if not self._path.exists():
+            replace_file(self._path, lambda stream: stream.write(line))
+        try:
+            self._stream: BinaryIO = open(self._path, "r+b")
+        except OSError as error:
+            raise ResourceError("GX-FIT-311", f"cannot open: {error.strerror}", file=self._path) from error
+        try:
+            _lock(self._stream, self._path)
+            self._check(self._stream.readline())
+        except BaseException:
+            self._stream.close()
+            raise
+        self._first = self._stream.tell()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def _check(self, line: bytes) -> None:
+        try:
+            found: dict[str, Any] = json.loads(line)
+        except ValueError:
+            found = {}
+        if not isinstance(found, dict) or found.get("kind") != _KIND:
+            raise FitError("GX-FIT-312", "the file holds no batch of fits", file=self._path, do="give another path")
+        different = [name for name, value in self._header.items() if found.get(name) != value]
+        if different:
+            raise FitError(
+                "GX-FIT-313",
+                "the file belongs to a batch of other data, models, settings or versions",
+                file=self._path,
+                found={name: found.get(name) for name in different},
+                expected={name: self._header[name] for name in different},
+                do="give another path, or delete the file",
+            )
+
+    def read(self) -> dict[int, Solved]:
+        """Finished chunks; what is torn behind them is cut off, with a warning."""
+        parts: dict[int, Solved] = {}
+        self._stream.seek(self._first)
+        good = self._first
+        while (record := self._record()) is not None:
+            parts[record[0]], good = record[1], self._stream.tell()
+        torn = self._stream.seek(0, os.SEEK_END) - good
+        if torn:
+            self._stream.truncate(good)
+            warnings.warn(
+                f"1 torn record ({torn} bytes) at the end of {self._path} is thrown away, {len(parts)} chunks are kept",
+                GammaxWarning,
+                stacklevel=2,
+            )
+        self._stream.seek(good)
+        return parts
+
+    def append(self, index: int, solved: Solved) -> None:
+        """Write a chunk; it is on the disk when this returns.
+
+        Raises
+        ------
+        ResourceError : it cannot be written; what was there is still good.
+        """
+        payload = b"".join(np.ascontiguousarray(part, dtype=kind).tobytes() for part, (kind, _) in self._parts(solved))
+        record = _HEAD.pack(_MARK, index, len(payload)) + payload
+        try:
+            self._stream.write(record + hashlib.sha256(record).digest())
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise ResourceError("GX-FIT-311", f"cannot write: {error.strerror}", file=self._path) from error
+
+    def _parts(self, solved: Solved) -> list[tuple[np.ndarray, tuple[str, tuple[int, ...]]]]:
+        return list(zip(solved, _layout(self._size), strict=True))
+
+    def _record(self) -> tuple[int, Solved] | None:
+        """Next chunk, None where there is no whole one."""
+        head = self._stream.read(_HEAD.size)
+        if len(head) < _HEAD.size:
+            return None
+        mark, index, length = _HEAD.unpack(head)
+        rows = min(self._chunk, self._number - index * self._chunk)
+        layout = _layout(self._size)
+        sizes = [rows * int(np.prod(shape)) * np.dtype(kind).itemsize for kind, shape in layout]
+        if mark != _MARK or rows <= 0 or length != sum(sizes):
+            return None
+        payload, digest = self._stream.read(length), self._stream.read(_DIGEST)
+        if hashlib.sha256(head + payload).digest() != digest:
+            return None
+        ends = np.cumsum(sizes)
+        arrays = [
+            np.frombuffer(payload[end - size : end], kind).reshape(rows, *shape)
+            for (kind, shape), size, end in zip(layout, sizes, ends, strict=True)
+        ]
+        return index, Solved(*arrays)
+
+
+def _layout(size: int) -> list[tuple[str, tuple[int, ...]]]:
+    """Type and shape of a member's row in every array of `Solved`."""
+    row, square, number = (size,), (size, size), ()
+    kinds = {
+        "theta": ("<f8", row),
+        "gradient": ("<f8", row),
+        "converged": ("?", number),
+        "active": ("?", row),
+        "covariance": ("<f8", square),
+        "n_steps": ("<i8", number),
+        "flatness": ("<f8", row),
+        "directions": ("<f8", square),
+        "emptied": ("<i8", number),
+    }
+    return [kinds.get(name, ("<f8", number)) for name in Solved._fields]
+
+
+def digest_of(settings: Any, trees: Iterable[Any]) -> str:
+    """Digest of settings, of the structure and the arrays of trees, and of the versions that compute with them."""
+    versions = gammax.__version__, jax.__version__, version("jaxlib"), np.__version__, platform.machine()
+    digest = hashlib.sha256(repr((versions, jax.default_backend(), settings)).encode())
+    for tree in trees:
+        # addresses in memory are of no account
+        digest.update(re.sub(r" at 0x[0-9a-f]+", "", str(jax.tree.structure(tree))).encode())
+        for leaf in jax.tree.leaves(tree):
+            array = np.ascontiguousarray(leaf)
+            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _lock(stream: BinaryIO, path: Path) -> None:
+    """Keep other processes from writing into the same file, where the system can."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    begun = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if time.monotonic() - begun > _PATIENCE_S:
+                raise FitError("GX-FIT-314", "another process works on this batch", file=path) from error
+            time.sleep(0.05)

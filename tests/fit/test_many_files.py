@@ -1,0 +1,172 @@
+"""A batch on disk: nothing that is finished is lost, and what goes on ends with the same numbers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from derivatives import toy_spectrum
+from gammax.errors import FitError, GammaxWarning
+from gammax.fit import fit_many
+from gammax.fit._many import Solved
+from gammax.fit._store import SweepFile
+from gammax.fit._sweep import Plan, blank, run_plan
+from gammax.likelihood import Likelihood
+from gammax.models import PowerLawSpectralModel, SkyModel
+
+NUMBER, CHUNK = 11, 3
+
+
+def solve(rows):
+    """Minima that are made of random numbers, the same for the same rows."""
+    parts = []
+    for name, part in zip(Solved._fields, blank(len(rows), 2), strict=True):
+        seeds = [(int(row), Solved._fields.index(name)) for row in rows]
+        values = [np.random.default_rng(seed).normal(size=part.shape[1:]) for seed in seeds]
+        parts.append(np.array(values).astype(part.dtype))
+    return Solved(*parts)
+
+
+def plan(function=solve, number=NUMBER, chunk=CHUNK):
+    return Plan(number, 2, chunk, function)
+
+
+def never(rows):
+    raise AssertionError("a finished chunk is made again")
+
+
+def assert_equal(mine, wanted):
+    """Bit for bit."""
+    for a, b in zip(mine, wanted, strict=True):
+        assert a.dtype == b.dtype
+        assert a.tobytes() == b.tobytes()
+
+
+def interrupted_after(chunks):
+    """`solve` that fails after some chunks."""
+    done = []
+
+    def function(rows):
+        if len(done) == chunks:
+            raise RuntimeError("killed")
+        done.append(rows)
+        return solve(rows)
+
+    return function
+
+
+def test_what_is_finished_is_read_back(tmp_path):
+    wanted, done = run_plan(plan())
+    assert done.all()
+    assert_equal(run_plan(plan(), tmp_path / "batch", "mark")[0], wanted)
+    assert_equal(run_plan(plan(never), tmp_path / "batch", "mark")[0], wanted)
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 3])
+def test_a_batch_goes_on(tmp_path, chunks):
+    path = tmp_path / "batch"
+    with pytest.raises(RuntimeError, match="killed"):
+        run_plan(plan(interrupted_after(chunks)), path, "mark")
+    made = []
+
+    def counted(rows):
+        made.append(rows[0])
+        return solve(rows)
+
+    assert_equal(run_plan(plan(counted), path, "mark")[0], run_plan(plan())[0])
+    assert made == list(range(chunks * CHUNK, NUMBER, CHUNK))
+
+
+@pytest.mark.parametrize("keep", ["no byte", "half a head", "half a record", "all but a byte", "a wrong byte"])
+def test_a_torn_end_is_thrown_away(tmp_path, keep):
+    path = tmp_path / "batch"
+    run_plan(plan(), path, "mark")
+    content, short = path.read_bytes(), tmp_path / "short"
+    with pytest.raises(RuntimeError, match="killed"):
+        run_plan(plan(interrupted_after(2)), short, "mark")
+    whole, record = short.stat().st_size, path.stat().st_size - short.stat().st_size
+    end = {"no byte": 0, "half a head": 7, "half a record": record // 3, "all but a byte": record // 2 - 1}
+    torn = content[: whole + end.get(keep, 40)]
+    if keep == "a wrong byte":
+        torn = content[: whole + 60] + bytes([content[whole + 60] ^ 1]) + content[whole + 61 :]
+    path.write_bytes(torn)
+    wanted = run_plan(plan())[0]
+    if keep == "no byte":
+        assert_equal(run_plan(plan(), path, "mark")[0], wanted)
+        return
+    with pytest.warns(GammaxWarning, match=rf"1 torn record \({len(torn) - whole} bytes\).* 2 chunks are kept"):
+        again = run_plan(plan(), path, "mark")[0]
+    assert_equal(again, wanted)
+    assert_equal(run_plan(plan(never), path, "mark")[0], wanted)
+
+
+def test_another_batch_is_refused(tmp_path):
+    path = tmp_path / "batch"
+    run_plan(plan(), path, "mark")
+    before = path.read_bytes()
+    for other, mark in ((plan(), "other"), (plan(number=12), "mark"), (plan(chunk=4), "mark")):
+        with pytest.raises(FitError) as raised:
+            run_plan(other, path, mark)
+        assert raised.value.code == "GX-FIT-313"
+    assert path.read_bytes() == before
+    path.write_bytes(b"something else\n")
+    with pytest.raises(FitError) as raised:
+        run_plan(plan(), path, "mark")
+    assert raised.value.code == "GX-FIT-312"
+    assert path.read_bytes() == b"something else\n"
+
+
+def test_one_at_a_time(tmp_path, monkeypatch):
+    pytest.importorskip("fcntl")
+    monkeypatch.setattr("gammax.fit._store._PATIENCE_S", 0.1)
+    with SweepFile(tmp_path / "batch", "mark", NUMBER, CHUNK, 2), pytest.raises(FitError) as raised:
+        run_plan(plan(), tmp_path / "batch", "mark")
+    assert raised.value.code == "GX-FIT-314"
+
+
+def make(flux=2e-12, index=2.0):
+    model = SkyModel(PowerLawSpectralModel(index=index, amplitude="1e-12 TeV-1 s-1 cm-2"), name="x")
+    likelihood = Likelihood([toy_spectrum("cash", flux=flux)], model)
+    counts = np.random.default_rng(3).poisson(20.0, (10, 9)).astype(float)
+    return likelihood, counts
+
+
+def test_the_file_knows_data_models_and_settings(tmp_path):
+    """Another count, start value, exposure, bound or tolerance is another batch."""
+    likelihood, counts = make()
+    path = tmp_path / "batch"
+    first = fit_many(likelihood, {"toy": counts}, path=path, chunk=4)
+    again = fit_many(make()[0], {"toy": counts.copy()}, path=path, chunk=4)
+    np.testing.assert_array_equal(first.values, again.values)
+    np.testing.assert_array_equal(first.covariance, again.covariance)
+    assert list(again.status) == list(first.status)
+    other = counts.copy()
+    other[9, 8] += 1
+    changes = (
+        (likelihood, other, {}),
+        (make(index=2.1)[0], counts, {}),
+        (likelihood, counts, {"held": {"x.spectral.index": 2.0}}),
+        (likelihood, counts, {"tolerance": 1e-9}),
+    )
+    for changed, data, options in changes:
+        with pytest.raises(FitError) as raised:
+            fit_many(changed, {"toy": data}, path=path, chunk=4, **options)
+        assert raised.value.code == "GX-FIT-313"
+
+
+@pytest.mark.slow
+def test_hundred_kills(tmp_path):
+    """kill -9 at 100 random moments: no finished chunk is lost, and every file ends as that of a batch in peace."""
+    script = Path(__file__).parent / "killed_batches.py"
+    command = [sys.executable, "-W", "ignore", str(script), str(tmp_path), "100"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout)
+    assert found["kills"] == 100
+    assert found["lost"] == 0
+    assert found["finished"] == found["equal"] > 0
+    # moments that were spread over the whole batch
+    assert len(set(found["chunks at the kill"])) > 20
