@@ -18,7 +18,7 @@ gammax.enable_x64()
 from _clock import peak_rss_mb, repeat, versions, write_json  # noqa: E402
 from _sweep_models import COUNTS, DATASET, NAME, make_models  # noqa: E402
 
-REPEATS = {"spectra": 20, "cubes": 3}
+REPEATS = {"spectra": 20, "cubes": 2}
 
 
 class Cubes(Sequence):

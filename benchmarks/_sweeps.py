@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 from _processes import run_one
 
 # how many times faster than the peer
@@ -66,16 +67,19 @@ def agreement(found: Found) -> list[dict[str, Any]]:
             raise SystemExit(f"parameters differ: {there['names']} and {here['names']}")
         order = [here["names"].index(name) for name in there["names"]]
         pairs = list(zip(here["values"], there["values"], there["errors"], strict=False))
-        largest = max(
-            abs(mine[i] - value) / error
-            for mine, its, errors in pairs
-            for i, value, error in zip(order, its, errors, strict=True)
+        # numpy's maximum is NaN where a fit has no values
+        largest = np.max(
+            [
+                abs(mine[i] - value) / error
+                for mine, its, errors in pairs
+                for i, value, error in zip(order, its, errors, strict=True)
+            ]
         )
         rows.append(
             {
                 "sweep": title,
                 "fits compared": len(pairs),
-                "largest difference [errors]": largest,
+                "largest difference [errors]": float(largest),
                 "bar": f"{AGREEMENT_BAR}: {'met' if largest <= AGREEMENT_BAR else 'MISSED'}",
             }
         )

@@ -129,7 +129,8 @@ def run_processes(count: int) -> list[dict[str, Any]]:
             words = [rank, count, port, cores[rank], json.dumps(LARGE), CALLS, out]
             command = [sys.executable, "-W", "ignore", str(HERE / "_scale_out_process.py"), *map(str, words)]
             running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
-        if any(process.wait() for process in running):
+        codes = [process.wait() for process in running]
+        if any(codes):
             raise RuntimeError("a process of a spread likelihood failed")
         return [json.loads(out.read_text()) for out in outs]
 

@@ -30,9 +30,12 @@ def pytest_configure(config):
     mpl.use("Agg")
     gammax.enable_x64()
     cache = os.environ.get("GAMMAX_TEST_CACHE", os.path.join(tempfile.gettempdir(), "gammax-test-compile-cache"))
+    # one for each process that tests: JAX may read a program that another one has half written
+    cache = os.path.join(cache, os.environ.get("PYTEST_XDIST_WORKER", "alone"))
     jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    config._data_tests = {"run": 0, "skipped": 0}
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(DataTests())
 
 
 def _folder(variable: str, name: str) -> Path:
@@ -65,20 +68,23 @@ def rng() -> np.random.Generator:
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
-    if item.get_closest_marker("data") is None:
+    if item.get_closest_marker("data") is None or not report.skipped:
         return
-    counts = item.config._data_tests
-    if report.skipped:
-        counts["skipped"] += 1
-        if os.environ.get("GAMMAX_DATA"):
-            reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
-            report.outcome = "failed"
-            report.longrepr = f"{item.nodeid}: a data test must not skip while GAMMAX_DATA is set\n{reason}"
-    elif call.when == "call":
-        counts["run"] += 1
+    report.without_data = True
+    if os.environ.get("GAMMAX_DATA"):
+        reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: a data test must not skip while GAMMAX_DATA is set\n{reason}"
 
 
-def pytest_unconfigure(config):
-    counts = getattr(config, "_data_tests", None)
-    if counts is not None:
-        print(f"\n{counts['run']} data tests run, {counts['skipped']} skipped")
+class DataTests:
+    """Counts data tests, in the process to which all others report."""
+
+    run = skipped = 0
+
+    def pytest_runtest_logreport(self, report):
+        self.skipped += getattr(report, "without_data", False)
+        self.run += "data" in report.keywords and report.when == "call" and not report.skipped
+
+    def pytest_unconfigure(self):
+        print(f"\n{self.run} data tests run, {self.skipped} skipped")

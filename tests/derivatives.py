@@ -23,10 +23,12 @@ def assert_derivative(got, want, rtol, floor=1e-8):
     np.testing.assert_allclose(got, want, rtol=rtol, atol=floor * np.abs(want).max())
 
 
-def toy_spectrum(statistic, name="toy", seed=0, n_reco=9, n_true=24, flux=2e-12, counts=None):
+def toy_spectrum(
+    statistic, name="toy", seed=0, n_reco=9, n_true=24, flux=2e-12, counts=None, energy=("0.3 TeV", "20 TeV")
+):
     """Spectrum with 25 % energy dispersion and Poisson counts of a power law over background."""
     rng = np.random.default_rng(seed)
-    energy = MapAxis.from_energy_bounds("0.3 TeV", "20 TeV", n_reco)
+    energy = MapAxis.from_energy_bounds(*energy, n_reco)
     energy_true = MapAxis.from_energy_bounds("0.1 TeV", "50 TeV", n_true, name="energy_true")
     edisp = EDispKernel.from_gauss(energy_axis_true=energy_true, energy_axis=energy, sigma=0.25, bias=0.0)
     geom = RegionGeom.create("icrs;circle(83.63, 22.01, 0.11)", [energy])

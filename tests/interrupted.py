@@ -81,7 +81,7 @@ def main(kind, compiling, running):
     same = np.array_equal(again.values, best.values) and np.array_equal(again.covariance, best.covariance)
     # the program ends while something is still being compiled
     forget()
-    last = interrupted(dataset, models, 0.3 * times[0])
+    last = interrupted(dataset, models, 0.1 * times[0])
     print(json.dumps({"found": [*found, last], "same": same, "status": again.status}))
 
 

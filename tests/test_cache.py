@@ -41,6 +41,18 @@ def test_programs_are_kept_and_damage_is_found(tmp_path):
     value, hits, where, said = run(tmp_path / "cache")
     assert (value, hits) == (1.0, 0)
     assert "damaged programs were dropped" in said
+    # what was made in their place is as good as any
+    value, hits, where, said = run(tmp_path / "cache")
+    assert (value, said) == (1.0, "")
+    assert hits > 0
+    assert [path for path in (tmp_path / "cache").glob("*/*") if path.is_dir()] == []
+
+
+def test_programs_of_a_process_that_was_killed_are_not_kept(tmp_path):
+    killed = PROGRAM + "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    subprocess.run([sys.executable, "-c", killed, tmp_path], capture_output=True, check=False)
+    assert run(tmp_path)[:2] == (1.0, 0)
+    assert len(list(tmp_path.glob("*/process-*"))) == 0
 
 
 def test_a_place_that_is_a_file_is_refused(tmp_path):

@@ -14,8 +14,8 @@ PUBLIC = {
     "GaussianMixture gaussian_mixture",
     "data": "DataStore ObservationTable HDUIndexTable HDULocation Observation Observations EventList GTI "
     "FixedPointingInfo TimeReference",
-    "datasets": "Dataset SpectrumArrays SpectrumDataset SpectrumDatasetOnOff CubeArrays MapDataset MapDatasetOnOff stack "
-    "Datasets",
+    "datasets": "Dataset SpectrumArrays SpectrumDataset SpectrumDatasetOnOff CubeArrays MapDataset MapDatasetOnOff "
+    "stack Datasets",
     "stats": "cash cash_curvature cstat wstat wstat_curvature wstat_mu_bkg chi2 chi2_curvature li_ma_significance "
     "sigma_to_ts ts_to_p_value ts_to_sigma CashCountsStatistic WStatCountsStatistic",
     "models": "Parameter parameter Prior GaussianPrior GeneralizedGaussianPrior LogNormalPrior LogUniformPrior "
@@ -23,12 +23,12 @@ PUBLIC = {
     "CompoundSpectralModel ExpCutoffPowerLawSpectralModel LogParabolaSpectralModel TemplateSpectralModel "
     "SpatialModel ConstantSpatialModel PointSpatialModel GaussianSpatialModel "
     "GeneralizedGaussianSpatialModel DiskSpatialModel ShellSpatialModel Shell2SpatialModel "
-    "TemplateSpatialModel FunctionSpatialModel FunctionSpectralModel SkyModel FoVBackgroundModel "
+    "TemplateSpatialModel FunctionSpatialModel FunctionSpectralModel SkyModel FoVBackgroundModel IRFModel "
     "TemplateNPredModel create_fermi_isotropic_diffuse_model Models n_panels",
     "folding": "fold_flux fold_spectrum predict_background predict_cube predict_signal total_flux",
     "likelihood": "Likelihood Problem Derivatives",
-    "fit": "Confidence CovarianceResult Fit FitComparison FitResult FitResults NestedModels Sampler SamplerResult StatContour StatProfile "
-    "StatSurface UpperLimit fit_many optimum select_nested_models",
+    "fit": "Confidence CovarianceResult Fit FitComparison FitResult FitResults NestedModels Sampler SamplerResult "
+    "StatContour StatProfile StatSurface UpperLimit fit_many optimum select_nested_models",
     "makers": "MapDatasetMaker FoVBackgroundMaker RingBackgroundMaker AdaptiveRingBackgroundMaker "
     "SpectrumDatasetMaker ReflectedRegionsBackgroundMaker ReflectedRegionsFinder WobbleRegionsFinder "
     "SafeMaskMaker DatasetsMaker Reduction",

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 
 from derivatives import fd_gradient, toy_spectrum
 from gammax.errors import FitError, GeometryError
@@ -55,12 +55,12 @@ class ByHand:
         mu = (np.tensordot(norms, self.templates, 1) + self.background)[self.used]
         return 2.0 * np.sum(mu - self.counts[self.used] * np.log(mu))
 
-    def fit(self, held=()):
-        """Lowest statistic with some norms at 0."""
-        free = [i for i in range(3) if i not in held]
+    def fit(self, held=None, value=0.0):
+        """Lowest statistic with one norm at a value."""
+        free = [i for i in range(3) if i != held]
 
         def function(x):
-            norms = np.zeros(3)
+            norms = np.full(3, value)
             norms[free] = x
             return self(norms)
 
@@ -80,12 +80,29 @@ def test_norms_and_their_covariance(dataset, edges, points):
 
 
 def test_null_and_limits(dataset, edges, points):
-    """ts where one norm is 0 and the others are fitted; at the limits the statistic has risen by 4."""
+    """ts where one norm is 0 and the others are fitted; at the ends of intervals the statistic has risen by 1, at the
+    limits by 4: root finding, 1e-6 of an error."""
     hand = ByHand(dataset, edges)
-    best = hand.fit().fun
-    np.testing.assert_allclose(points.ts, [hand.fit([i]).fun - best for i in range(3)], rtol=1e-6)
-    assert np.all(points.norm_ul > points.norm + 1.5 * points.norm_err)
-    assert np.all(np.abs(points.norm_errp / points.norm_err - 1) < 0.3)
+    best = hand.fit()
+    np.testing.assert_allclose(points.ts, [hand.fit(i).fun - best.fun for i in range(3)], rtol=1e-6)
+    for i, (norm, error) in enumerate(zip(best.x, points.norm_err.value, strict=True)):
+
+        def end(sigmas, rise, i=i, norm=norm, error=error):
+            bracket = norm + np.array([0.5, 2.0]) * sigmas * error
+            return brentq(lambda value: hand.fit(i, value).fun - best.fun - rise, *bracket, xtol=1e-8 * error)
+
+        found = points.norm_errp[i] + norm, norm - points.norm_errn[i], points.norm_ul[i]
+        np.testing.assert_allclose(found, [end(1, 1.0), end(-1, 1.0), end(2, 4.0)], rtol=0, atol=1e-5 * error)
+
+
+def test_a_fit_without_a_minimum_has_no_numbers(dataset, edges):
+    lost = FluxPointsEstimator(edges, "x", selection_optional=OPTIONS, joint=True, tolerance=1e-300).run(
+        [dataset], models()
+    )
+    assert list(lost.status) == ["not_converged"] * 3
+    for name in ("norm", "norm_err", "norm_errp", "norm_errn", "norm_ul", "ts", "sqrt_ts", "stat"):
+        assert np.isnan(getattr(lost, name)).all(), name
+    assert not lost.is_ul.any()
 
 
 def test_parts_keep_their_part(points):

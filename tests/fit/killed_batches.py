@@ -92,7 +92,8 @@ def main(folder, kills):
             continue
         content = path.read_bytes() if path.exists() else b""
         whole = max(len(content) - header, 0) // record
-        good = header + whole * record
+        # killed before there was a file
+        good = header + whole * record if content else 0
         lost += whole < before + told or content[:good] != wanted[:good]
         seen.append(whole)
         before = whole

@@ -9,6 +9,7 @@ from cubes import make_cube
 from derivatives import toy_spectrum
 from gammax.errors import FitError
 from gammax.fit import Fit
+from gammax.fit._best import as_given
 from gammax.fit._minuit import make_minuit
 from gammax.likelihood import Likelihood
 from gammax.models import (
@@ -116,22 +117,24 @@ def test_surface_is_a_grid_of_profiles(datasets, result):
     surface = Fit().stat_surface(datasets, result, *result.names[:2], x, y[:2], reoptimize=True)
     assert surface["stat_scan"].shape == surface.status.shape == (3, 2)
     assert surface.success
-    # all parameters but one held: the third is fitted by a parabola's rule, minimum of three points
-    third = np.array([-0.5, 0.0, 0.5]) * result.errors[2]
+    # the third parameter is at the vertex of the parabola through three points
+    third = np.array([-0.05, 0.0, 0.05]) * result.errors[2]
     likelihood = Likelihood(datasets, result.models)
     for (i, j), value in np.ndenumerate(surface.stat_scan):
         centre = surface.free_values[i, j]
         around = [float(likelihood(likelihood.from_values(centre + np.array([0, 0, d])))) for d in third]
         np.testing.assert_allclose(around[1], value, rtol=1e-12)
-        assert min(around) == around[1]
+        vertex = 0.025 * (around[0] - around[2]) / (around[0] - 2.0 * around[1] + around[2])
+        assert abs(vertex) < 1e-3
 
 
 def test_contour_against_mncontour(datasets, result, minuit):
-    """mncontour's points, our statistic fitted there: delta TS = 1.5^2; ours the same to 1e-6."""
+    """mncontour's points, our statistic fitted there: delta TS = 1.5^2; ours the same to 1e-6, and at equal angles."""
     x, y = result.names[0], result.names[2]
     contour = Fit().stat_contour(datasets, result, x, y, numpoints=8, sigma=1.5)
     assert contour.success
-    np.testing.assert_allclose(np.hypot(*_unit(contour, result)), 1.5, rtol=0.5)
+    angles = np.unwrap(np.arctan2(*_unit(contour, result)[::-1]))
+    np.testing.assert_allclose(np.diff(angles), 2.0 * np.pi / 8, rtol=1e-6)
     points = np.stack([contour.x_values, contour.y_values], axis=1)
     theirs = np.array(minuit.mncontour(x, y, cl=chi2(2).cdf(1.5**2), size=6)) * scale_of(datasets, result)[[0, 2]]
     for these, atol in ((points, 1e-6), (theirs[:-1], 5e-3)):
@@ -195,6 +198,25 @@ def test_covariance_at_given_models(datasets, result):
     assert np.all(np.linalg.eigvalsh(away.correlation) > 0)
 
 
+@pytest.mark.parametrize(("value", "status"), [(1e300, "invalid_input"), (-1e-10, "at_bound")])
+def test_no_errors_where_there_is_no_curvature(datasets, result, value, status):
+    """A statistic that is not finite; bins that a negative source leaves empty, where there is that of a wall."""
+    bad = result.models.map_parameters(lambda n, p: p.with_value(value) if n == AMPLITUDE else p)
+    found = Fit().covariance(datasets, bad)
+    assert (found.status, found.success) == (status, False)
+    assert np.isnan(found.matrix).all()
+    assert np.isnan(found.models.covariance[np.ix_([0], [0])]).all()
+    assert ("not finite in a (9 of 9 bins" if status == "invalid_input" else "nothing expected in") in found.message
+
+
+def test_no_interval_of_what_is_not_finite(datasets, result):
+    """Neither a raw error, nor a number."""
+    bad = result.models.map_parameters(lambda n, p: p.with_value(1e300) if n == AMPLITUDE else p)
+    found = Fit().confidence(datasets, bad, ALPHA)
+    assert (found.status, np.isnan([found.errn, found.errp]).all()) == ("invalid_input", True)
+    assert "not finite in a" in found.message
+
+
 def _away(name, parameter):
     factor = {AMPLITUDE: 0.05, BETA: 20.0}.get(name)
     return parameter if factor is None else parameter.with_value(factor * parameter.value)
@@ -204,6 +226,8 @@ def test_bad_questions(datasets, result):
     fit = Fit()
     with pytest.raises(FitError, match="GX-FIT-101 no free parameter of that name"):
         fit.confidence(datasets, result, "x.spectral.alhpa")
+    with pytest.raises(FitError, match="GX-FIT-101 no parameter is named"):
+        fit.confidence(datasets, result, [])
     with pytest.raises(FitError, match="GX-FIT-102"):
         fit.upper_limit(datasets, result, ALPHA, sigma=0)
     with pytest.raises(FitError, match="GX-FIT-103"):
@@ -277,3 +301,25 @@ def test_cubes_with_negative_sources(depth):
     for found, rise in (ends, 1.0), ([limit.upper_limit], 4.0):
         for value in found:
             np.testing.assert_allclose(float(dense(dense.from_values(np.array([value])))) - best, rise, rtol=1e-7)
+
+
+def test_nothing_to_fit_has_no_errors(datasets, result):
+    """No bin inside the masks: a status, and no numbers."""
+    away = [
+        dataset.replace(mask_fit=dataset.counts.replace(data=np.zeros(dataset.counts.data.shape, bool)))
+        for dataset in datasets
+    ]
+    interval = Fit().confidence(away, result, ALPHA)
+    assert (interval.status, interval.success) == ("no_data", False)
+    assert np.isnan([interval.errn, interval.errp]).all()
+    contour = Fit().stat_contour(away, result, ALPHA, BETA)
+    assert set(contour.status) == {"no_data"}
+    assert contour.message == "no bin is left inside the masks"
+
+
+def test_linked_parameters_have_both_names(datasets, result):
+    other = SkyModel(result.models["x"].spectral_model, name="y")
+    linked = Models([result.models["x"], other]).link("alpha", ALPHA, "y.spectral.alpha")
+    given = as_given(Fit(), datasets, linked)
+    assert given.index("y.spectral.alpha") == given.index(ALPHA)
+    assert len(given.names) == 5

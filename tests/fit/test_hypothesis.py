@@ -1,7 +1,9 @@
 """Nested hypotheses: Gammapy's numbers on a real spectrum, closed forms, the half-mixture at a bound."""
 
+import astropy.units as u
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import Array
@@ -126,6 +128,93 @@ def test_the_null_hypothesis_may_be_a_link():
     assert found.ts_known_bkg == pytest.approx((0.3 / 0.2) ** 2, rel=1e-9)
     null = found.fit_results_null.models
     assert [float(null[name].spectral_model.index.value) for name in "ab"] == pytest.approx([2.06, 2.06])
+
+
+def linked_numbers():
+    """One index of two measurements, tied to nothing, and a third of its own."""
+    best = {"a": (2.0, 0.1), "b": (2.3, 0.2), "c": (2.6, 0.1)}
+    datasets = [Number(name, *map(np.array, numbers)) for name, numbers in best.items()]
+    spectrum = PowerLawSpectralModel(index=2.2, amplitude="1e-12 TeV-1 s-1 cm-2").freeze("amplitude")
+    models = Models([SkyModel(spectrum, name, datasets_names=name) for name in "abc"])
+    return datasets, models.link("i", "a.spectral.index", "b.spectral.index")
+
+
+@pytest.mark.parametrize("name", ["a.spectral.index", "b.spectral.index"])
+def test_a_linked_parameter_is_held_by_either_name(name):
+    """(x - m)^2 / s^2 summed: at 2.5 29.0 - 4.05 and 25 + 1 against 1.8 at the weighted mean 2.06."""
+    datasets, models = linked_numbers()
+    found = select_nested_models(datasets, models, name, 2.5)
+    assert found.ts == pytest.approx(0.5**2 / 0.01 + 0.2**2 / 0.04 - 0.3**2 / 0.05, rel=1e-9)
+    null = found.fit_results_null.models.parameters
+    assert [float(null[f"{n}.spectral.index"].value) for n in "ab"] == [2.5, 2.5]
+    assert [(null[f"{n}.spectral.index"].frozen, np.isinf(null[f"{n}.spectral.index"].max)) for n in "ab"] == [
+        (True, True)
+    ] * 2
+
+
+@pytest.mark.parametrize("name", ["a.spectral.index", "b.spectral.index"])
+def test_linked_parameters_are_linked_to_another_together(name):
+    """All three at their weighted mean, against 2.06 and 2.6."""
+    found = select_nested_models(*linked_numbers(), name, "c.spectral.index")
+    assert found.ts == pytest.approx(0.54**2 / (1 / 125 + 1 / 100), rel=1e-9)
+
+
+def with_bounds(best, **options):
+    """Measurements of the indices of two sources, of errors 0.1, both bounded."""
+    datasets = [Number(name, np.array(value), np.array(0.1)) for name, value in zip("ab", best, strict=True)]
+    spectra = [
+        PowerLawSpectralModel(index=Parameter("index", 2.2, **options), amplitude="1e-12 TeV-1 s-1 cm-2") for _ in best
+    ]
+    sources = [
+        SkyModel(spectrum.freeze("amplitude"), name, datasets_names=name)
+        for name, spectrum in zip("ab", spectra, strict=True)
+    ]
+    return datasets, Models(sources)
+
+
+def test_a_name_as_null_value_is_at_no_bound():
+    """The other index ends at 2.0, by coincidence the bound of the tested one: nothing is one-sided."""
+    found = select_nested_models(*with_bounds([1.8, 2.3], min=2.0), "b.spectral.index", "a.spectral.index")
+    assert float(found.fit_results.models["a"].spectral_model.index.value) == 2.0
+    assert not found.at_bound
+
+
+def test_the_threshold_is_that_of_the_significance():
+    """Two parameters, one null value at its bound: half chi2 of 1 and of 2 degrees, against one-sided n sigma."""
+    for excess in (0.24, 0.27):
+        for n_sigma in (1.0, 2.0, 2.2, 2.5):
+            datasets, models = with_bounds([2.0 + excess, 2.1], min=2.0)
+            names = ["a.spectral.index", "b.spectral.index"]
+            found = select_nested_models(datasets, models, names, [2.0, 2.1], n_sigma=n_sigma)
+            assert found.at_bound
+            assert found.ts == pytest.approx((excess / 0.1) ** 2, rel=1e-6)
+            assert found.is_preferred == (found.significance >= n_sigma)
+
+
+@pytest.mark.parametrize("null", [2.1 * u.one, np.array(2.1), [2.1 * u.one]])
+def test_a_null_value_may_be_a_quantity(null):
+    found = select_nested_models(*with_bounds([2.3, 2.3]), "a.spectral.index", null)
+    assert found.ts == pytest.approx(4.0, rel=1e-9)
+
+
+class TwoValleys(Number):
+    """Two minima in the index: -1 near 1.5, where the null hypothesis has it, and 0 near 3."""
+
+    def statistic(self, npred):
+        return 100.0 * jnp.minimum((npred - 1.5) ** 2 - 0.01, (npred - 3.0) ** 2)
+
+
+def test_a_lower_minimum_under_the_null_hypothesis_is_no_test_statistic():
+    """The fit with more freedom starts in the wrong valley."""
+    source = SkyModel(PowerLawSpectralModel(index=2.9, amplitude="1e-12 TeV-1 s-1 cm-2").freeze("amplitude"), "x")
+    other = Number("y", np.array(2.0), np.array(0.1))
+    y = source.replace(name="y", datasets_names="y")
+    datasets = [TwoValleys("x", np.array(0.0), np.array(0.0)), other]
+    models = Models([source.replace(datasets_names="x"), y])
+    with pytest.warns(GammaxWarning, match="GX-FIT-411"):
+        found = select_nested_models(datasets, models, "x.spectral.index", 1.5)
+    assert np.isnan([found.ts, found.p_value, found.significance]).all()
+    assert not found.is_preferred
 
 
 class Plain:

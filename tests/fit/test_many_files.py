@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from derivatives import toy_spectrum
-from gammax.errors import FitError, GammaxWarning
+from gammax.errors import FitError, GammaxWarning, ResourceError
 from gammax.fit import fit_many
 from gammax.fit._many import Solved
 from gammax.fit._store import SweepFile
@@ -97,7 +97,7 @@ def test_a_torn_end_is_thrown_away(tmp_path, keep):
     if keep == "no byte":
         assert_equal(run_plan(plan(), path, "mark")[0], wanted)
         return
-    with pytest.warns(GammaxWarning, match=rf"1 torn record \({len(torn) - whole} bytes\).* 2 chunks are kept"):
+    with pytest.warns(GammaxWarning, match=rf" {len(torn) - whole} bytes at its end .* 2 chunks are kept"):
         again = run_plan(plan(), path, "mark")[0]
     assert_equal(again, wanted)
     assert_equal(run_plan(plan(never), path, "mark")[0], wanted)
@@ -117,6 +117,21 @@ def test_another_batch_is_refused(tmp_path):
         run_plan(plan(), path, "mark")
     assert raised.value.code == "GX-FIT-312"
     assert path.read_bytes() == b"something else\n"
+
+
+@pytest.mark.parametrize("length", [0, 1, 50])
+def test_a_torn_first_line_is_written_again(tmp_path, length):
+    wanted = run_plan(plan(), tmp_path / "whole", "mark")[0]
+    content = (tmp_path / "whole").read_bytes()
+    (tmp_path / "torn").write_bytes(content[:length])
+    assert_equal(run_plan(plan(), tmp_path / "torn", "mark")[0], wanted)
+    assert (tmp_path / "torn").read_bytes() == content
+
+
+def test_where_nothing_can_be_written(tmp_path):
+    with pytest.raises(ResourceError) as raised:
+        run_plan(plan(), tmp_path, "mark")
+    assert raised.value.code == "GX-FIT-311"
 
 
 def test_one_at_a_time(tmp_path, monkeypatch):

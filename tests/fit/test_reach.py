@@ -10,11 +10,13 @@ import pytest
 from iminuit import Minuit
 from scipy.stats import chi2, norm
 
-from gammax.fit import Fit
+from gammax.fit import Fit, _rise
 from gammax.fit._best import Best
+from gammax.fit._climb import climb
 from gammax.fit._confidence import find_ends
 from gammax.fit._contour import _rays
-from gammax.fit._rises import _climbed, find_rises
+from gammax.fit._reach import Goal
+from gammax.fit._rises import _climbed, _judge, find_rises
 from gammax.fit._scan import points_at
 from gammax.likelihood import Derivatives
 
@@ -66,6 +68,7 @@ class Toy(eqx.Module):
     free: tuple = eqx.field(static=True, default=(0, 1, 2))
     stacks: tuple = ()
     penalties: tuple = ()
+    has_corners: bool = eqx.field(static=True, default=False)
 
     def statistic(self, theta):
         return sum(jnp.where(self.chosen[i], function(*theta), 0.0) for i, function in enumerate(FUNCTIONS))
@@ -225,6 +228,20 @@ def test_what_never_rises_is_told():
     values, status, message = ends(best_of(wall), "x")
     assert status == ["not_converged", "ok"]
     np.testing.assert_allclose(values[1], -1.0, rtol=1e-9)
+
+
+def test_out_of_looks_is_not_at_the_bound(monkeypatch):
+    """A slow search that is given two looks, far from the bound at -50; and no bound is without a name."""
+    monkeypatch.setattr(_rise, "_MAX_LOOKS", 2)
+    best = best_of(banana, (1.0, 1.0, 0.0), lower=-50.0)
+    down, held = np.array([-0.01, 0.0, 0.0]), np.array([True, False, False])
+    goal = Goal(down, held, np.array(4.0))
+    ended = climb(best.problem, best.theta, best.stat, 1e-10, 100, goal)
+    assert not ended.found
+    assert not ended.beyond
+    assert ended.theta[0] > -49
+    assert _judge(best, goal, ended._replace(beyond=True))[0] == "not_converged"
+    assert _judge(best, goal, ended._replace(beyond=True, theta=np.full(3, -50.0)))[1].startswith("at the bound of x")
 
 
 def test_no_minimum_no_numbers():

@@ -6,7 +6,14 @@ import validation
 
 SEED = 20261123
 # of four times as many
-STRICT = {"mean": (-0.05, 0.05), "width": (0.965, 1.035), "inside 1": (66.1, 70.5), "inside 2": (94.4, 96.5)}
+STRICT = {
+    "mean": (-0.05, 0.05),
+    "width": (0.965, 1.035),
+    "p": (1e-3, 1.0),
+    "inside 1": (66.1, 70.5),
+    "inside 2": (94.4, 96.5),
+    "limit": (97.0, 98.4),
+}
 
 
 @pytest.mark.slow

@@ -95,7 +95,7 @@ def test_counts_that_move_between_bins_are_neither_made_nor_lost():
 
 
 def test_shifting_is_smooth_and_linear():
-    """Two continuous derivatives where edges meet edges, at the ends and at 0; and a sum is shifted as its parts are."""
+    """Two continuous derivatives where edges meet edges, at the ends and at 0; a sum is shifted as its parts are."""
     spline = energy_spline(np.geomspace(0.1, 10.0, 9))
     one, two = np.random.default_rng(1).uniform(1, 5, (2, 8))
     together = spline.shifted(one + 3.0 * two, 0.2)

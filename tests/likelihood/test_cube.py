@@ -7,7 +7,7 @@ import pytest
 
 from cubes import CENTER, GEOM, make_cube, make_onoff_cube, threshold_mask
 from derivatives import assert_derivative, fd_gradient, toy_spectrum
-from gammax.errors import FitError, GammaxError, ModelError, SchemaError
+from gammax.errors import FitError, GammaxError, GammaxWarning, ModelError, SchemaError
 from gammax.fit import Fit
 from gammax.folding import predict_background, predict_cube
 from gammax.likelihood import Likelihood
@@ -177,7 +177,8 @@ def test_a_negative_source_is_fitted_with_every_bin_for_itself():
     cube = cube.replace(counts=cube.counts.replace(data=np.round(cube.background.data * hole)))
     frozen = source("point", amplitude=1e-12).freeze("spatial")
     frozen = frozen.replace(spectral_model=frozen.spectral_model.freeze("index"))
-    result = Fit().run(cube, frozen)
+    with pytest.warns(GammaxWarning, match="npred is not positive"):
+        result = Fit().run(cube, frozen)
     assert result.values[0] < 0
     dense = Likelihood(cube, result.models, dense=True)
     assert result.total_stat == pytest.approx(float(dense(dense.theta0)), rel=1e-10)

@@ -8,6 +8,7 @@ from derivatives import assert_derivative, fd_gradient, toy_spectrum
 from gammax.errors import ModelError
 from gammax.fit import Fit
 from gammax.likelihood import Likelihood
+from gammax.likelihood._runs import _blocks, _in_blocks
 from gammax.models import (
     GaussianPrior,
     GaussianSpatialModel,
@@ -35,13 +36,9 @@ def freed(name, datasets, **scales):
 
 
 def of_runs(names):
-    """A source that moves, two of frozen shape, and for each dataset four scales of its own."""
-    fixed, norm = source("fixed", 1e-13), source("norm", 2e-13)
-    shared = [
-        source("x"),
-        fixed.replace(spectral_model=fixed.spectral_model.freeze()),
-        norm.replace(spectral_model=norm.spectral_model.freeze("index")),
-    ]
+    """A source that moves, one of frozen shape, and for each dataset four scales of its own."""
+    norm = source("norm", 2e-13)
+    shared = [source("x"), norm.replace(spectral_model=norm.spectral_model.freeze("index"))]
     values = [(0.02 * i - 0.01, 0.03 - 0.02 * i, 1.0 + 0.03 * i, 0.02 * i + 0.01) for i in range(len(names))]
     own = [freed(f"irf-{n}", n, **dict(zip(SCALES, row, strict=True))) for n, row in zip(names, values, strict=True)]
     return Models([*shared, *own])
@@ -75,27 +72,48 @@ def test_one_model_for_all_runs_is_the_same_numbers_in_each():
     np.testing.assert_allclose(one(one.theta0), two(two.theta0), rtol=1e-13)
 
 
-def test_a_hundred_runs_are_one_stack():
-    runs = [toy_spectrum("wstat", f"run-{i}", i) for i in range(100)]
+def test_runs_are_one_stack_however_many():
+    runs = [toy_spectrum("wstat", f"run-{i}", i) for i in range(30)]
     own = [IRFModel(run.name, run.name, energy_scale_true=GaussianPrior(0.0, 0.15)) for run in runs]
     likelihood = Likelihood(runs, Models([source("x"), *own]))
-    assert [len(stack.counts) for stack in likelihood.problem.stacks] == [100]
-    assert len(likelihood.names) == 102
+    assert [len(stack.counts) for stack in likelihood.problem.stacks] == [30]
+    assert len(likelihood.names) == 32
 
 
-@pytest.mark.parametrize("statistic", ["wstat", "cash"])
-def test_closure(statistic):
+@pytest.mark.parametrize(("depth", "most"), [(1, 9), (7, 3), (100, 19), (101, 19), (5, 1)])
+def test_runs_that_do_not_come_in_equal_parts(depth, most):
+    """As few blocks as there must be, the last two overlapping; every run is there once."""
+    firsts, size = _blocks(depth, most)
+    assert (len(firsts), size <= most) == (np.ceil(depth / most), True)
+    assert firsts[-1] + size == depth
+    runs = {"a": np.arange(depth), "b": np.arange(2.0 * depth).reshape(depth, 2)}
+    found = _in_blocks(lambda run: (run["a"] ** 2, run["b"].sum()), runs, depth, most)
+    np.testing.assert_array_equal(found[0], runs["a"] ** 2)
+    np.testing.assert_array_equal(found[1], runs["b"].sum(axis=1))
+
+
+def test_axes_that_differ_are_not_one_stack():
+    """As many bins of other reconstructed energies: each run as alone."""
+    runs = [toy_spectrum("cash", "a"), toy_spectrum("cash", "b", 1, energy=("1 TeV", "5 TeV"))]
+    models = Models([source("x"), IRFModel("irf", ["a", "b"], energy_scale_reco=0.1).freeze()])
+    together = Likelihood(runs, models)
+    npred = together.npred_signal(together.theta0)
+    for run in runs:
+        alone = Likelihood(run, models.select(datasets_names=run.name))
+        np.testing.assert_allclose(npred[run.name], alone.npred_signal(alone.theta0)[run.name], rtol=1e-12)
+
+
+def test_closure():
     """Asimov counts of responses that are off, fitted from elsewhere: the truth to 1e-4 sigma."""
-    dataset = toy_spectrum(statistic, "a", flux=2e-11)
+    dataset = toy_spectrum("wstat", "a", flux=2e-11)
     truth = {"energy_scale_true": 0.08, "energy_scale_reco": -0.05, "aeff_norm": 1.1, "aeff_tilt": 0.05}
     priors = {name: GaussianPrior(value, 0.1) for name, value in truth.items()}
     models = Models([source("x", 2e-11), IRFModel("irf", "a", **priors)])
-    full = {f"irf.irf.{name}": value for name, value in truth.items()}
-    true = models.with_values(full)
-    counts = np.asarray(dataset.npred(true).data)
-    asimov = dataset.replace(counts=dataset.counts.replace(data=counts))
-    if statistic == "wstat":
-        asimov = asimov.replace(counts_off=dataset.counts_off.replace(data=dataset.npred_off(true).data))
+    true = models.with_values({f"irf.irf.{name}": value for name, value in truth.items()})
+    asimov = dataset.replace(
+        counts=dataset.counts.replace(data=dataset.npred(true).data),
+        counts_off=dataset.counts_off.replace(data=dataset.npred_off(true).data),
+    )
     start = models.with_values({"x.spectral.index": 2.2, "x.spectral.amplitude": 3e-11})
     result = Fit().run(asimov, start)
     assert result.status == "ok"

@@ -1,5 +1,7 @@
 """Data of the user's own in a likelihood: X-ray points, upper limits, profiles, correlated points."""
 
+import threading
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -197,8 +199,8 @@ def test_correlated_points():
     whole, shared = (Correlated("points", shares, energy, flux, inverse) for shares in (False, True))
     result = Fit().run(whole, Models(CRAB).freeze("x.spectral.index"))
     weight = shape @ inverse @ shape
-    assert result.values[0] == pytest.approx(shape @ inverse @ flux / weight, rel=1e-9)
-    assert result.errors[0] == pytest.approx(1e-12 * weight**-0.5, rel=1e-9)
+    assert 1e12 * result.values[0] == pytest.approx(1e12 * shape @ inverse @ flux / weight, rel=1e-9)
+    assert 1e12 * result.errors[0] == pytest.approx(weight**-0.5, rel=1e-9)
     theta = np.array([2.4, 1.7])
     likelihoods = [Likelihood(own, CRAB) for own in (whole, shared)]
     found, other = (likelihood.derivatives(theta) for likelihood in likelihoods)
@@ -207,6 +209,35 @@ def test_correlated_points():
     for part, want in zip(other[:4], found[:4], strict=True):
         np.testing.assert_allclose(part, want, rtol=1e-9)
     assert np.linalg.eigvalsh(found.fisher)[0] > 0
+
+
+class Indices(Correlated):
+    """Multiples of the index: nothing is rounded."""
+
+    def npred(self, models):
+        return self.energy * models["x"].spectral_model.index.value
+
+    def statistic(self, npred):
+        return (npred - self.flux) * (self.inverse @ (npred - self.flux))
+
+
+def test_correlated_points_that_are_just_as_expected():
+    """Asimov data: no residual and no slope, and correlated all the same. Closed form, 1 / sqrt(n C^-1 n)."""
+    numbers = np.array([1.0, 2.0, 4.0])
+    inverse = np.array([[2.0, -1.0, 0.0], [-1.0, 2.0, -1.0], [0.0, -1.0, 2.0]])
+    asimov = Indices("points", True, numbers, 2.0 * numbers, inverse)
+    model = CRAB.replace(spectral_model=PowerLawSpectralModel(index=2.0).freeze("amplitude"))
+    result = Fit().run(asimov, model)
+    assert result.status == "ok"
+    assert result.errors[0] == pytest.approx((numbers @ inverse @ numbers) ** -0.5, rel=1e-9)
+
+
+def test_minuit_starts_where_the_curvature_is_negative(joint):
+    """Upper limits far below the model: without a positive definite matrix MIGRAD takes no step."""
+    datasets = [toy_spectrum("wstat"), xray()]
+    likelihood = Likelihood(datasets, CRAB)
+    assert np.linalg.eigvalsh(likelihood.derivatives(likelihood.theta0).hessian)[0] < 0
+    assert joint.compare(Fit(backend="minuit").run(datasets, CRAB)).agrees
 
 
 def test_other_data_of_one_shape_share_the_compiled_program():
@@ -240,6 +271,23 @@ def test_any_object_will_do_and_later_changes_are_seen_by_later_likelihoods_alon
     own.best = np.array([2.1])
     assert float(Likelihood(own, models)(np.array([2.1]))) == pytest.approx(0.0)
     assert float(jax.grad(first)(np.array([2.1]))[0]) == pytest.approx(20.0)
+
+
+def test_what_is_changed_in_place_is_seen_by_later_likelihoods_alone():
+    """In an object that is closed over, by a program compiled later, and in arrays that are given to one."""
+    own, models, index = Plain("plain", 2.0), Models(CRAB).freeze("x.spectral.amplitude"), np.array([2.1])
+    own.best = np.array([2.0])
+    first = Likelihood(own, models)
+    own.best[:] = 2.1
+    assert float(first(index)) == pytest.approx(1.0)
+    # with what cannot be copied, too
+    own.lock = threading.Lock()
+    assert float(Likelihood(own, models)(index)) == pytest.approx(0.0)
+    points = xray(flux=FLUX.copy())
+    likelihood = Likelihood(points, CRAB)
+    before = float(likelihood(likelihood.theta0))
+    points.flux[:] = 2.0 * FLUX
+    assert float(likelihood(likelihood.theta0)) == before
 
 
 def test_own_data_join_a_cube_and_see_only_their_models():

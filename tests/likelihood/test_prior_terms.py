@@ -146,6 +146,13 @@ def test_linked_parameters_count_once():
     np.testing.assert_allclose(likelihood.prior_stat(likelihood.theta0), prior.statistic(2.4), rtol=1e-14)
 
 
+def test_the_prior_of_linked_parameters_goes_by_either_name():
+    models = Models([source("a"), source("b")]).link("index", "a.spectral.index", "b.spectral.index")
+    likelihood = Likelihood(DATASETS, models.with_prior("a.spectral.index", GaussianPrior(2.0, 0.1)))
+    by_name = [likelihood.with_prior(f"{n}.spectral.index", GaussianPrior(2.0, 0.3))(likelihood.theta0) for n in "ab"]
+    assert by_name[0] == by_name[1] != likelihood(likelihood.theta0)
+
+
 def test_widths_are_swept_without_compiling_anew():
     traces = []
 
@@ -195,3 +202,30 @@ def test_in_a_corner_there_is_no_error():
     wide = Fit().run(DATASETS[:1], models.with_prior("a.spectral.index", GeneralizedGaussianPrior(2.3, 1.0, 1.0)))
     assert wide.success
     assert abs(wide.values[0] - 2.3) > 1e-3
+
+
+@pytest.mark.parametrize("eta", [0.3, 0.4, 0.7, 0.9])
+def test_a_curvature_of_nothing_or_without_end_is_no_error(eta):
+    """At its centre a generalised Gaussian bends by 0 or infinity: 2 p (p - 1) x^(p - 2), p = 1 / eta. Where it holds
+    what the data leave open there is no error; where data outweigh it, and do not end in its centre, theirs stands."""
+    open_index = Models([source("a"), source("b", amplitude="1e-30 TeV-1 s-1 cm-2")]).freeze("b.spectral.amplitude")
+    held = Fit().run(DATASETS[:1], open_index.with_prior("b.spectral.index", GeneralizedGaussianPrior(1.9, 0.12, eta)))
+    assert held.status == "at_bound"
+    np.testing.assert_allclose(held.values[-1], 1.9, atol=1e-3)
+    assert np.isnan(held.errors[-1])
+    assert np.all(held.errors[:-1] > 0)
+    bare = Fit().run(DATASETS[:1], Models(source("a")))
+    prior = GeneralizedGaussianPrior(bare.values[0] + 0.7 * bare.errors[0], 50.0 * bare.errors[0], eta)
+    wide = Fit().run(DATASETS[:1], Models(source("a")).with_prior("a.spectral.index", prior))
+    # |x - mu| is 0.014 sigma
+    assert wide.status == "ok"
+    np.testing.assert_allclose(wide.errors, bare.errors, rtol=2e-3)
+
+
+def test_a_box_wider_than_the_error_changes_nothing():
+    """At its very centre too."""
+    bare = Fit().run(DATASETS[:1], Models(source("a")))
+    prior = GeneralizedGaussianPrior(bare.values[0], 5.0 * bare.errors[0], 0.3)
+    boxed = Fit().run(DATASETS[:1], Models(source("a")).with_prior("a.spectral.index", prior))
+    assert boxed.status == "ok"
+    np.testing.assert_allclose(boxed.errors, bare.errors, rtol=1e-4)

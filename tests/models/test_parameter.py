@@ -113,6 +113,11 @@ def test_links_share_value_bounds_and_state():
     assert float(models["b"].spectral_model.index.min) == 1.0
     with pytest.raises(ModelError, match="GX-MODEL-019"):
         models.link("nonsense", "a.spectral.index", "b.spectral.amplitude")
+    # the label forgotten: this would link one parameter with nothing
+    with pytest.raises(ModelError, match="GX-MODEL-118"):
+        models.link("a.spectral.index", "b.spectral.index")
+    with pytest.raises(ModelError, match="GX-MODEL-118"):
+        models.link("index")
 
 
 def test_models_by_name_and_index():

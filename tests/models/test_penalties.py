@@ -1,5 +1,7 @@
 """Gaussian penalties of several parameters: formulas, units, and what is refused."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
@@ -54,12 +56,30 @@ def test_a_precision_may_leave_directions_free():
         (lambda: GaussianPriorPenalty(NAMES[:2], covariance=[[1.0, 0.5], [0.0, 1.0]]), "GX-MODEL-112"),
         (lambda: GaussianPriorPenalty(NAMES[:2], covariance=[[1.0, 2.0], [2.0, 1.0]]), "GX-MODEL-112"),
         (lambda: GaussianPriorPenalty.from_precision(NAMES[:1], [[np.nan]]), "GX-MODEL-112"),
+        (lambda: GaussianPriorPenalty(NAMES, mean=[1.0, np.nan, 2.0]), "GX-MODEL-119"),
+        (lambda: GaussianPriorPenalty(NAMES, lambda_=-1.0), "GX-MODEL-119"),
+        (lambda: GaussianPriorPenalty(NAMES, lambda_=np.nan), "GX-MODEL-119"),
+        (lambda: GaussianPriorPenalty.from_precision(NAMES[:2], [[1, -1], [-1, 1]]).covariance, "GX-MODEL-112"),
         (lambda: make_models().with_penalties(GaussianPriorPenalty(["a.spectral.indx"])), "GX-MODEL-017"),
     ],
 )
 def test_refused(make, code):
     with pytest.raises(ModelError, match=code):
         make()
+
+
+def test_covariances_can_be_differentiated_by():
+    """lambda z^2 of independent parameters: d / d sigma_i is -2 z_i^2 / sigma_i."""
+    sigma, off = np.array([0.1, 0.2, 0.4]), VALUES - 2.0
+
+    def by_matrix(sigma):
+        return GaussianPriorPenalty(NAMES, 2.0, jnp.diag(sigma**2)).statistic(VALUES)
+
+    def by_diagonal(sigma):
+        return GaussianPriorPenalty.from_diagonal(NAMES, sigma, 2.0).statistic(VALUES)
+
+    for statistic in (by_matrix, by_diagonal):
+        np.testing.assert_allclose(jax.grad(statistic)(sigma), -2.0 * off**2 / sigma**3, rtol=1e-12)
 
 
 def test_models_keep_penalties():

@@ -92,11 +92,26 @@ def test_numbers_can_be_swept():
         lambda: LogUniformPrior(0.0, 1.0),
         lambda: LogNormalPrior(0.0, -1.0),
         lambda: GeneralizedGaussianPrior(0.0, 1.0, 0.0),
+        lambda: GeneralizedGaussianPrior(0.0, 1.0, np.inf),
+        lambda: GeneralizedGaussianPrior(0.0, np.inf),
+        lambda: GaussianPrior(np.nan, 1.0),
+        lambda: GaussianPrior(0.0, np.inf),
+        lambda: LogNormalPrior(np.inf, 1.0),
+        lambda: GaussianPrior(0.0, 1.0, weight=-1.0),
+        lambda: UniformPrior(0.0, 1.0, weight=np.nan),
     ],
 )
 def test_no_density_is_refused(make):
     with pytest.raises(ModelError, match="GX-MODEL-103"):
         make()
+
+
+def test_a_prior_without_weight_is_none():
+    """Outside its support too, and so are the derivatives."""
+    prior = UniformPrior(0.0, 1.0, weight=0.0)
+    value, slope = jax.value_and_grad(prior.statistic)(2.0)
+    assert (float(value), float(slope)) == (0.0, 0.0)
+    assert np.isfinite(jax.grad(lambda w: UniformPrior(0.0, 1.0, weight=w).statistic(2.0))(0.0))
 
 
 def test_units_are_refused_and_foreign_objects():
@@ -189,6 +204,9 @@ def test_linked_parameters_have_one_prior():
     assert [str(p.prior) for name, p in both.parameters.items() if name.endswith("index")] == [
         "GaussianPrior(mu=2, sigma=0.1)"
     ] * 2
+    # one that does not say how it is converted need not be
+    own = linked.with_prior("b.spectral.index", HalfCosine(5.0))
+    assert isinstance(own.freeze("a.spectral.index").replace(own["b"]).parameters["b.spectral.index"].prior, HalfCosine)
     changed = both["b"].spectral_model.replace(
         index=both["b"].spectral_model.index.replace(prior=GaussianPrior(2.0, 0.3))
     )
@@ -259,6 +277,8 @@ def test_files_keep_priors(tmp_path):
         ("name: sigma, value: 0.1", "name: width, value: 0.1", "width"),
         ("name: sigma, value: 0.1", "name: sigma, value: -0.1", "sigma > 0"),
         ("name: sigma, value: 0.1, unit: ''", "name: sigma, value: 0.1, unit: TeV", "another unit"),
+        ("name: sigma, value: 0.1, unit: ''", "name: sigma, value: 0.1, unit: parsnip", "another unit"),
+        ("name: min, value: 1.0e-13, unit: ''", "name: min, value: 1.0e-13, unit: GeV-1 s-1 cm-2", "another unit"),
         ("weight: 0.5", "strength: 0.5", "strength"),
     ],
 )
@@ -269,8 +289,9 @@ def test_faulty_priors_in_files(old, new, words):
 
 def test_units_of_priors_in_files_may_be_said():
     """The unit of its parameter changes nothing."""
-    said = PEER.replace("name: min, value: 1.0e-13, unit: ''", "name: min, value: 1.0e-13, unit: TeV-1 s-1 cm-2")
-    assert prior_sum(Models.from_dict(yaml.safe_load(said))) == prior_sum(Models.from_dict(yaml.safe_load(PEER)))
+    for unit in ("TeV-1 s-1 cm-2", "cm-2 s-1 TeV-1"):
+        said = PEER.replace("name: min, value: 1.0e-13, unit: ''", f"name: min, value: 1.0e-13, unit: {unit}")
+        assert prior_sum(Models.from_dict(yaml.safe_load(said))) == prior_sum(Models.from_dict(yaml.safe_load(PEER)))
 
 
 def test_priors_of_backgrounds_and_shapes():

@@ -102,3 +102,12 @@ def test_p_values_in_mpmath():
     tail = [float(mp.ncdf(-x)) for x in (1.0, 3.0, 30.0)]
     np.testing.assert_allclose(ts_to_p_value([1.0, 9.0, 900.0], at_bound=True), tail, rtol=1e-12)
     np.testing.assert_array_equal(ts_to_p_value([0.0, -1e-9], at_bound=True), [1.0, 1.0])
+
+
+def test_what_is_no_test_statistic_has_no_p_value():
+    """NaN stays NaN, without a warning of numpy."""
+    for df in (1, 2):
+        found = ts_to_p_value([np.nan, 0.0, 4.0], df, at_bound=True)
+        assert np.isnan(found[0])
+        assert found[1] == 1.0
+        assert 0 < found[2] < 1

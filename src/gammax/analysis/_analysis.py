@@ -323,6 +323,9 @@ class Analysis:
         with self.stages("fit") as said:
             result = self.run_fit()
             said += [f"{result.status}: {result.message}", plural(result.n_steps, "step")]
+        if result.status == "interrupted":
+            # whoever ends a run means all of it; `Fit` ends its fit alone
+            raise KeyboardInterrupt
         if result.status not in ("ok", "at_bound"):
             self.stages.note(f"no flux points were computed: the fit is {result.status}")
             return

@@ -40,7 +40,7 @@ class Dataset(Protocol):
     number in its own unit as ``value`` and in TeV, cm, s, deg as ``canonical``.
 
     A method ``with_data(values)``, which gives the same dataset had it measured `values` in place of its data, is asked
-    for where data are exchanged: by Asimov data and by simulations.
+    for where data are exchanged: by Asimov data and by simulations. `Likelihood.with_dataset` exchanges all arrays.
 
     Attributes
     ----------

@@ -153,11 +153,12 @@ def _quantities(
     known = np.isfinite(error) & best.is_minimum
     status = np.where(known, "ok", best.status)
     null = np.array([points_at(fit, best, [index], np.zeros((1, 1))).stat[0] for index in indices])
-    ts = null - best.stat
+    stat = best.stat if best.is_minimum else np.nan
+    ts = null - stat
     found = {
         "norm": np.where(best.is_minimum, norm, np.nan),
         "norm_err": np.where(known, estimator.n_sigma * error, np.nan),
-        "stat": np.full(size, best.stat),
+        "stat": np.full(size, stat),
         "stat_null": null,
         "ts": ts,
         "sqrt_ts": np.sign(norm) * np.sqrt(np.maximum(ts, 0.0)),
@@ -173,5 +174,5 @@ def _quantities(
         found |= {"norm_errp": distance(1, estimator.n_sigma), "norm_errn": distance(-1, estimator.n_sigma)}
     if "ul" in estimator.options:
         found["norm_ul"] = norm + distance(1, estimator.n_sigma_ul)
-        found["is_ul"] = ~(found["sqrt_ts"] >= estimator.n_sigma_ul)
+        found["is_ul"] = found["success"] & ~(found["sqrt_ts"] >= estimator.n_sigma_ul)
     return found

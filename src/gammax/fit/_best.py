@@ -18,6 +18,8 @@ from gammax.fit._newton import run_newton
 from gammax.fit._result import FitResult
 from gammax.fit._trust_region import FLAT
 from gammax.likelihood import Derivatives, Likelihood, Problem
+from gammax.likelihood._likelihood import as_datasets
+from gammax.likelihood._shard import refuse_processes
 from gammax.likelihood._table import Slots
 from gammax.models import Models, SkyModel
 from gammax.units import to_value
@@ -131,6 +133,7 @@ def as_given(fit: ErrorProducts, datasets: FitDatasets, models: FitModels, dense
 def _make(
     fit: ErrorProducts, datasets: FitDatasets, models: FitModels, dense: bool
 ) -> tuple[Likelihood, dict[str, str]]:
+    refuse_processes(fit.mesh, "error products")
     models = as_models(models)
     slots = Slots(models)
     pairs = zip(models.parameters, slots.of_parameter, strict=True)
@@ -145,19 +148,27 @@ def as_models(models: FitModels) -> Models:
     return models if isinstance(models, Models) else Models(models)
 
 
-def merged_then_dense(make: Callable[[bool], Best], product: Callable[[Best], tuple[T, bool]]) -> T:
+def merged_then_dense(
+    begin: Callable[..., Best],
+    fit: ErrorProducts,
+    datasets: FitDatasets,
+    models: FitModels,
+    product: Callable[[Best], tuple[T, bool]],
+) -> T:
     """A product of the merged likelihood, or of the dense one where merging is not exact.
 
     Parameters
     ----------
-    make : takes `dense`. product : says whether a point of its result has a negative flux or factor in a cube.
+    begin : `best_fit` or `as_given`.
+    product : says whether a point of its result has a negative flux or factor in a cube.
     """
-    merged = make(False)
+    datasets, models = as_datasets(datasets), as_models(models)
+    merged = begin(fit, datasets, models, dense=False)
     if not merged.negative:
         answer, negative = product(merged)
         if not negative:
             return answer
-    return product(make(True))[0]
+    return product(begin(fit, datasets, models, dense=True))[0]
 
 
 def check_sigma(sigma: float) -> None:

@@ -57,14 +57,15 @@ def climb(problem: Problem, theta: Array, stat: Array, tolerance: float, max_ste
     """
     end = farthest(problem, theta, goal.direction)
 
-    def risen(t: Array) -> tuple[Array, Array, tuple[Settled, Array]]:
+    def risen(t: Array) -> tuple[Array, Array, tuple[Settled, Array, Array]]:
         point = jnp.clip(theta + t * goal.direction, problem.lower, problem.upper)
         settled = settle(problem, tolerance, max_steps, Hold(point, goal.held))
         missing = stat + goal.rise - jnp.where(settled.converged, settled.value, jnp.nan)
         # the derivative of a profile is the partial derivative at its optimum (envelope theorem)
-        return -missing, settled.gradient @ goal.direction, (settled, missing)
+        return -missing, settled.gradient @ goal.direction, (settled, missing, t)
 
-    t, (last, missing) = look_for_rise(risen, jnp.zeros(()), jnp.sqrt(goal.rise), end)
+    t, (last, missing, asked) = look_for_rise(risen, jnp.zeros(()), jnp.sqrt(goal.rise), end)
     found = jnp.isfinite(t) & last.converged & (jnp.abs(missing) < _MISSES)
-    beyond = jnp.isnan(t) & jnp.isfinite(end) & (missing > PRECISION)
+    # the search may also have run out of looks on the way
+    beyond = jnp.isnan(t) & (asked >= end) & (missing > PRECISION)
     return Reached(last.theta, t, missing, found, beyond, jnp.array(False), last.emptied, last.lowest)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from gammax.errors import FitError
 from gammax.fit._best import Best, best_fit, check_sigma, merged_then_dense
 from gammax.fit._keyed import Keyed
+from gammax.fit._many_judge import STATUSES
 from gammax.fit._reach import Goal
 from gammax.fit._rises import Rises, find_rises
 
@@ -112,7 +114,7 @@ def confidence(
         ends = find_ends(fit, best, [name for name in names for _ in range(2)], [1, -1] * len(names), sigma, reoptimize)
         return {name: _interval(best, name, ends, 2 * n, sigma) for n, name in enumerate(names)}, ends.negative
 
-    found = merged_then_dense(lambda dense: best_fit(fit, datasets, models, dense), product)
+    found = merged_then_dense(best_fit, fit, datasets, models, product)
     return found[parameter] if isinstance(parameter, str) else found
 
 
@@ -129,13 +131,22 @@ def upper_limit(
         unit, (status,), (message,) = best.likelihood.units[index], ends.status, ends.message
         return UpperLimit(parameter, unit, value, limit, sigma, status, message), ends.negative
 
-    return merged_then_dense(lambda dense: best_fit(fit, datasets, models, dense), product)
+    return merged_then_dense(best_fit, fit, datasets, models, product)
 
 
 def _chosen(best: Best, parameter: str | Iterable[str] | None) -> list[str]:
+    """Full names of parameters: all for None.
+
+    Raises
+    ------
+    FitError : there are none.
+    """
     if parameter is None:
         return list(best.names)
-    return [parameter] if isinstance(parameter, str) else list(parameter)
+    names = [parameter] if isinstance(parameter, str) else list(parameter)
+    if not names:
+        raise FitError("GX-FIT-101", "no parameter is named", do="name one, or leave it out for all of them")
+    return names
 
 
 def find_ends(
@@ -165,6 +176,5 @@ def _interval(best: Best, name: str, ends: Rises, row: int, sigma: float) -> Con
     up, down = (float(abs(ends.values[row + side, index] - value)) for side in (0, 1))
     failed = [side for side in (0, 1) if ends.status[row + side] != "ok"]
     words = [f"{('upper', 'lower')[side]} end: {ends.message[row + side]}" for side in failed]
-    grave = ("no_data", "not_converged", "singular", "at_bound", "ok")
-    status = min((ends.status[row], ends.status[row + 1]), key=grave.index)
+    status = max(ends.status[row], ends.status[row + 1], key=STATUSES.index)
     return Confidence(name, unit, value, up, down, sigma, status, "; ".join(words))

@@ -102,7 +102,7 @@ def stat_contour(
         )
         return contour, found.negative
 
-    return merged_then_dense(lambda dense: best_fit(fit, datasets, models, dense), product)
+    return merged_then_dense(best_fit, fit, datasets, models, product)
 
 
 def _rays(best: Best, indices: list[int], numpoints: int, sigma: float) -> Goal:

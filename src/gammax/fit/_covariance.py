@@ -43,19 +43,25 @@ class CurvatureReport(NamedTuple):
 def report_curvature(problem: Problem, theta: Array, derivatives: Derivatives) -> CurvatureReport:
     """Decompose Hessian and Fisher matrix at a minimum of a problem, within its bounds."""
     active = active_bounds(theta, derivatives.gradient, problem.lower, problem.upper)
-    if problem.penalties:
-        active |= problem.in_corners(theta)
-    scale = jnp.where(active, 0.0, fisher_scale(derivatives.fisher))
-    out = jnp.diag(active.astype(theta.dtype))
-    scaled, scoring = (matrix * jnp.outer(scale, scale) + out for matrix in (derivatives.hessian, derivatives.fisher))
-    eigenvalues, vectors = jnp.linalg.eigh(scaled)
-    steep = eigenvalues > FLAT
-    inverse = jnp.where(steep, 1.0 / jnp.where(steep, eigenvalues, 1.0), 0.0)
-    covariance = 2.0 * (vectors * inverse) @ vectors.T * jnp.outer(scale, scale)
+    if problem.has_corners:
+        covariance = _inverted(derivatives, active)[0]
+        active |= problem.in_corners(theta, jnp.sqrt(jnp.maximum(jnp.diag(covariance), 0.0)))
+    covariance, eigenvalues, scoring = _inverted(derivatives, active)
     flatness, directions = jnp.linalg.eigh(scoring)
     return CurvatureReport(
         covariance, active, eigenvalues, flatness, directions, derivatives.emptied, derivatives.lowest
     )
+
+
+def _inverted(derivatives: Derivatives, active: Array) -> tuple[Array, Array, Array]:
+    """Covariance, eigenvalues of the scaled Hessian and scaled Fisher matrix, without the active parameters."""
+    scale = jnp.where(active, 0.0, fisher_scale(derivatives.fisher))
+    out = jnp.diag(active.astype(scale.dtype))
+    scaled, scoring = (matrix * jnp.outer(scale, scale) + out for matrix in (derivatives.hessian, derivatives.fisher))
+    eigenvalues, vectors = jnp.linalg.eigh(scaled)
+    steep = eigenvalues > FLAT
+    inverse = jnp.where(steep, 1.0 / jnp.where(steep, eigenvalues, 1.0), 0.0)
+    return 2.0 * (vectors * inverse) @ vectors.T * jnp.outer(scale, scale), eigenvalues, scoring
 
 
 def flat_columns(report: CurvatureReport) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from gammax.errors import FitError, GammaxWarning
 from gammax.fit._anchor import have_moved
@@ -62,6 +63,8 @@ class Fit(ErrorProducts):
     backend_options : of minuit: `strategy`, `tol`, and `exact` (whether it is given the Hessian too, by default); of
         scipy: `method` (by default L-BFGS-B), and options of that method; of optax: `optimizer` (by default
         `optax.lbfgs()`).
+    mesh : devices that share the datasets of `run`, see `gammax.likelihood.Likelihood`. Of several processes every one
+        calls `run` with its own datasets, and gets the same result; warnings are then not looked for.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class Fit(ErrorProducts):
     max_steps: int = 100
     order: str = "exposure-first"
     backend_options: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    mesh: Mesh | None = None
 
     def __post_init__(self):
         check_backend(self.backend, self.backend_options)
@@ -169,7 +173,7 @@ class Fit(ErrorProducts):
         self, datasets: tuple[Dataset, ...], models: Models, dense: bool, watch: Watch
     ) -> tuple[FitResult, bool]:
         """Fit with the responses looked up where the models start, and whether a cube ends with a negative part."""
-        likelihood = Likelihood(datasets, models, self.order, dense)
+        likelihood = Likelihood(datasets, models, self.order, dense, self.mesh)
         watch.look()
 
         def show(theta: np.ndarray, value: float, n_steps: int) -> None:
@@ -209,7 +213,7 @@ def _interrupted(backend: str, models: Models, best: _Snapshot | None) -> FitRes
 
 def _no_data(likelihood: Likelihood) -> Minimum:
     size = len(likelihood.names)
-    bins = sum(int(np.sum(np.asarray(stack.mask))) for stack in likelihood.problem.stacks)
+    bins = sum(int(stack.mask.sum()) for stack in likelihood.problem.stacks)
     message = f"{bins} bins inside the masks, and no count in them" if bins else "no bin is left inside the masks"
     theta = np.asarray(likelihood.theta0)
     nothing = np.full((size, size), np.nan)

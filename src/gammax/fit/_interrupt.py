@@ -71,6 +71,11 @@ def interruptible(work: Callable[[Watch], T], rescue: Callable[[Any], T]) -> T:
         watch.stop()
         _retire()
         return rescue(watch.best)
+    except BaseException:
+        # a time-out or an end of the program from a signal handler: nobody waits for the job any more
+        watch.stop()
+        _retire()
+        raise
     return job.outcome()
 
 
@@ -86,7 +91,7 @@ class _Job:
     def do(self) -> None:
         try:
             with ExitStack() as stack:
-                for setting, here, there in zip(_CONTEXTS, _settings(), self._settings, strict=True):
+                for setting, here, there in zip(_CONTEXTS.values(), _settings(), self._settings, strict=True):
                     if here != there:
                         stack.enter_context(setting(there))
                 self._answer, self._error = self._context.run(self._work, self._watch), None
@@ -105,11 +110,19 @@ class _Job:
 
 
 # settings of JAX that a `with` statement changes for its own thread alone
-_CONTEXTS: tuple[Callable[[Any], Any], ...] = (jax.enable_x64, jax.default_device)
+_CONTEXTS: dict[str, Callable[[Any], Any]] = {
+    "jax_enable_x64": jax.enable_x64,
+    "jax_default_device": jax.default_device,
+    "jax_default_matmul_precision": jax.default_matmul_precision,
+    "jax_disable_jit": jax.disable_jit,
+    "jax_debug_nans": jax.debug_nans,
+    "jax_debug_infs": jax.debug_infs,
+    "jax_log_compiles": jax.log_compiles,
+}
 
 
 def _settings() -> tuple[Any, ...]:
-    return jax.config.jax_enable_x64, jax.config.jax_default_device
+    return tuple(getattr(jax.config, name) for name in _CONTEXTS)
 
 
 class _Helper(threading.Thread):

@@ -152,7 +152,7 @@ class _Chunk(NamedTuple):
 
     def corner(self, solved: Solved, max_steps: int) -> Solved:
         """Minima of those that could not end as theirs is a corner at 0: there the parameter is held from below."""
-        rows = _unfinished(solved)
+        rows = np.flatnonzero(~solved.converged & np.isfinite(solved.value))
         if not rows.size:
             return solved
         value = np.zeros(self.shape.members)

@@ -10,6 +10,7 @@ from gammax.fit._covariance import _INVOLVED, flat_directions
 from gammax.fit._many import Solved
 from gammax.fit._trust_region import FLAT
 
+# the gravest last
 STATUSES = ("ok", "at_bound", "singular", "not_converged", "no_data", "invalid_input", "interrupted")
 OK, AT_BOUND, SINGULAR, NOT_CONVERGED, NO_DATA, INVALID_INPUT, INTERRUPTED = range(len(STATUSES))
 _PLAIN = {

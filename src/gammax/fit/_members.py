@@ -37,6 +37,8 @@ def make_batch(
 ) -> Batch:
     """Members of a likelihood; arguments and errors as `fit_many`."""
     problem, size = likelihood.problem, len(likelihood.names)
+    if problem.mesh is not None:
+        raise FitError("GX-FIT-316", "batches are fitted on one device", do="build the likelihood without a mesh")
     fields = _by_field(likelihood, data or {})
     values = {name: _held_factors(likelihood, name, given) for name, given in (held or {}).items()}
     starts = None if theta0 is None else np.asarray(theta0, dtype=float)

@@ -29,8 +29,9 @@ def _make(points: Points, theta: np.ndarray, exact: bool) -> Minuit:
 
     problem, derivatives = points.likelihood.problem, {"grad": points.gradient}
     if exact:
-        # with a Hessian and without g2, MIGRAD 2.33 calls None where a second derivative is negative at the start
-        derivatives |= {"hessian": points.hessian, "g2": lambda theta: np.diag(points.hessian(theta))}
+        # MIGRAD gives up where what it begins with is not positive definite; with a Hessian and without g2, 2.33 calls
+        # None where a second derivative is negative
+        derivatives |= {"hessian": points.curvature, "g2": lambda theta: np.diag(points.curvature(theta))}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="hessian overrides g2")
         minuit = Minuit(points.value, np.asarray(theta), name=points.likelihood.names, **derivatives)
@@ -45,7 +46,8 @@ def run_minuit(likelihood: Likelihood, options: dict[str, Any], max_calls: int, 
 
     Parameters
     ----------
-    options : `strategy` and `tol` of MIGRAD; `exact`: whether it is given the exact Hessian as well as the gradient.
+    options : `strategy` and `tol` of MIGRAD; `exact`: whether it is given the exact Hessian as well as the gradient,
+        or the Fisher matrix where the Hessian is not positive definite.
         Without, errors are those of HESSE (strategy 2), which differentiates the gradient and knows nothing of ours.
     """
     options = _DEFAULTS | options

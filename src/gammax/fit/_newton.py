@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -18,6 +18,8 @@ from gammax.fit._quick import quick_options
 from gammax.fit._trust_region import State, advance, minimise
 from gammax.fit._warnings import gauge_off
 from gammax.likelihood import Derivatives, Likelihood, Problem
+from gammax.likelihood._cube import CubeStack
+from gammax.likelihood._runs import RunStack
 from gammax.likelihood._stack import SpectrumStack
 
 # called with the best point so far, its statistic and the number of steps
@@ -30,6 +32,8 @@ def unseen(theta: np.ndarray, value: float, n_steps: int) -> None:
 
 # a fit shows where it is about this often [s]; before it knows how long a step takes it makes this many at a time
 _PERIOD, _FIRST_STEPS = 0.5, 2
+# elements of cubes times parameters that a step goes through in some 5 ms
+_FEW_NUMBERS = 1_000_000
 
 
 class Solved(NamedTuple):
@@ -57,8 +61,9 @@ def run_newton(likelihood: Likelihood, tolerance: float, max_steps: int, show: S
 
 def solve(problem: Problem, theta: Array, tolerance: float, max_steps: int, show: Show = unseen) -> Solved:
     """Minimum of a problem; spectra only take a moment, other fits show where they are on the way."""
-    if all(isinstance(stack, SpectrumStack) for stack in problem.stacks):
-        return _solve(problem, theta, tolerance, max_steps)
+    if all(_takes_a_moment(stack) for stack in problem.stacks):
+        cubes = any(isinstance(stack, CubeStack) for stack in problem.stacks)
+        return (_solve_cubes() if cubes else _solve)(problem, theta, tolerance, max_steps)
     return solve_in_steps(problem, theta, tolerance, max_steps, show)
 
 
@@ -79,6 +84,13 @@ def solve_in_steps(problem: Problem, theta: Array, tolerance: float, max_steps: 
         steps = max(1, int(_PERIOD * steps / (time.monotonic() - begun)))
 
 
+def _takes_a_moment(stack: Any) -> bool:
+    """Whether all steps of a fit take less than half a second: spectra, and cubes in which no source moves."""
+    if isinstance(stack, CubeStack):
+        return not stack.moves and stack.counts.size * stack.cubes.columns.shape[-1] < _FEW_NUMBERS
+    return isinstance(stack, SpectrumStack | RunStack)
+
+
 def _blank(theta: np.ndarray) -> State:
     """State before the first point, as `gammax.fit._trust_region.start`, made without a compiled program."""
     unknown, infinite = np.full(theta.shape * 2, np.inf), np.array(np.inf)
@@ -96,6 +108,11 @@ def _minimum(problem: Problem, theta: Array, tolerance: float, max_steps: int) -
 
 
 _solve = jax.jit(_minimum, static_argnames="max_steps")
+
+
+@cache
+def _solve_cubes() -> Callable[..., Solved]:
+    return jax.jit(_minimum, static_argnames="max_steps", compiler_options=quick_options())
 
 
 def _advanced(problem: Problem, state: State, tolerance: float, limit: int) -> Solved:

@@ -17,6 +17,7 @@ import numpy as np
 from gammax.errors import GammaxError
 from gammax.fit._anchor import have_moved
 from gammax.fit._fit import _fitted_models
+from gammax.fit._lanes import FIRST_RADIUS
 from gammax.fit._many import Solved, collect
 from gammax.fit._many_judge import INTERRUPTED, NO_DATA, OK
 from gammax.fit._many_result import FitResults, Frame, results_of
@@ -114,7 +115,7 @@ class _Line:
         return _Begun(likelihood, models, coming)
 
     def _advance(self, problem: Any, theta: Any) -> Any:
-        state = _blank(np.clip(theta, problem.lower, problem.upper))
+        state = _blank(np.clip(theta, problem.lower, problem.upper))._replace(radius=np.array(FIRST_RADIUS))
         return _solve_slow()(jax.device_put(problem), state, self._fit.tolerance, self._fit.max_steps)
 
     def _finish(self, k: int, begun: _Begun) -> Solved:
@@ -126,9 +127,11 @@ class _Line:
             n_steps, dense, begun = solved.n_steps, True, self._begin(k, begun.models, dense=True)
             solved = self._wait(begun)
         for _ in range(_ANCHORS):
+            if not solved.converged[0]:
+                break
             values = solved.theta[0] * np.asarray(begun.likelihood.problem.scale)
             models = _fitted_models(begun.models, values, np.zeros((len(values),) * 2))
-            if not solved.converged[0] or not have_moved(begun.models, models, _STEP_DEG, _GROWTH):
+            if not have_moved(begun.models, models, _STEP_DEG, _GROWTH):
                 break
             n_steps, begun = n_steps + solved.n_steps, self._begin(k, models, dense)
             solved = self._wait(begun)

@@ -7,7 +7,8 @@ import numpy as np
 
 from gammax.fit._judge import Outcome, look
 from gammax.fit._newton import Show, unseen
-from gammax.likelihood import Likelihood
+from gammax.fit._trust_region import fisher_scale
+from gammax.likelihood import Derivatives, Likelihood
 
 
 class TooManyCalls(Exception):
@@ -42,11 +43,21 @@ class Points:
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
         """Exact Hessian, (P, P)."""
-        return np.asarray(self.likelihood.derivatives(np.array(theta, dtype=np.float64)).hessian)
+        return np.asarray(self._derivatives(theta).hessian)
+
+    def curvature(self, theta: np.ndarray) -> np.ndarray:
+        """The exact Hessian, (P, P), or the Fisher matrix where that bends down somewhere."""
+        now = self._derivatives(theta)
+        scale = np.asarray(fisher_scale(now.fisher))
+        convex = np.linalg.eigvalsh(np.asarray(now.hessian) * np.outer(scale, scale))[0] > 0
+        return np.asarray(now.hessian if convex else now.fisher)
 
     def outcome(self, message: str) -> Outcome:
         """The best point so far, and what the minimiser says."""
         return Outcome(self._best_theta, message, self.n_calls)
+
+    def _derivatives(self, theta: np.ndarray) -> Derivatives:
+        return self.likelihood.derivatives(np.array(theta, dtype=np.float64))
 
     def _at(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         if self._last is None or not np.array_equal(theta, self._last):

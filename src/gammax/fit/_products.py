@@ -11,6 +11,8 @@ from gammax.fit._error_matrix import CovarianceResult, covariance
 from gammax.fit._scan import StatProfile, StatSurface, stat_profile, stat_surface
 
 if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
     from gammax.fit._best import FitDatasets, FitModels
 
 
@@ -25,6 +27,7 @@ class ErrorProducts:
     tolerance: float
     max_steps: int
     order: str
+    mesh: Mesh | None
 
     def covariance(self, datasets: FitDatasets, models: FitModels) -> CovarianceResult:
         """Covariance at the given models, nothing fitted: from the exact Hessian, or from the Fisher matrix where that

@@ -69,8 +69,9 @@ def _judge(best: Best, goal: Goal, reached: Reached) -> tuple[str, str]:
         return "at_bound", f"a negative source leaves nothing expected in {int(reached.emptied)} bins {wanted}"
     if reached.found:
         return "ok", ""
-    if reached.beyond:
-        return "at_bound", f"at the bound of {_at_bounds(best, goal, reached)} {wanted}"
+    bounds = _at_bounds(best, goal, reached)
+    if reached.beyond and bounds:
+        return "at_bound", f"at the bound of {bounds} {wanted}"
     if reached.flat:
         moving = ", ".join(name for name, d in zip(best.names, goal.direction, strict=True) if d)
         return "singular", f"the data do not constrain {moving}"
@@ -79,5 +80,6 @@ def _judge(best: Best, goal: Goal, reached: Reached) -> tuple[str, str]:
 
 def _at_bounds(best: Best, goal: Goal, reached: Reached) -> str:
     ends = np.where(goal.direction > 0, best.problem.upper, best.problem.lower)
-    near = np.isclose(reached.theta, ends, rtol=1e-9, atol=1e-12) & (goal.direction != 0)
+    # a bound at zero is reached to the precision of where the way began
+    near = np.isclose(reached.theta, ends, rtol=1e-9, atol=1e-12 + 1e-9 * np.abs(best.theta)) & (goal.direction != 0)
     return " and ".join(name for name, at in zip(best.names, near, strict=True) if at)

@@ -81,7 +81,7 @@ class Sampler:
     Parameters
     ----------
     n_chains : of independent chains; only by comparing them can one see that they have converged.
-    n_warmup, n_samples : draws of each chain that are thrown away, and kept; the warm-up is rounded up to 25.
+    n_warmup, n_samples : draws of each chain that are thrown away (rounded up to a multiple of 25), and kept.
     seed : same seed, same draws.
     target_acceptance : mean acceptance rate that the step size adapts to; nearer to 1 where there are divergences.
     order : of the folding in cubes, see `gammax.likelihood.Likelihood`.

@@ -100,11 +100,12 @@ def run_chains(
     ends = sorted({round(part * n_adapting) for part in _WINDOWS} - {0, n_adapting})
     chunk, window = 0, []
     while True:
-        settings = covariance, target, chunk < n_adapting
-        chains, draws = advance(problem, space, chains, key, chunk * CHUNK, settings)
+        adapting = chunk < n_adapting
+        chains, draws = advance(problem, space, chains, key, chunk * CHUNK, (covariance, target, adapting))
         draws, chunk = jax.device_get(draws), chunk + 1
         yield draws
-        window.append(draws.u)
+        if adapting:
+            window.append(draws.u)
         if chunk in ends:
             # the first window is the way from the start to where the density is
             covariance = covariance if chunk == ends[0] else _updated(covariance, np.concatenate(window))

@@ -11,8 +11,6 @@ from jax import Array
 from gammax.fit._trust_region import FLAT
 from gammax.likelihood import Derivatives, Likelihood, Problem
 from gammax.likelihood._curves import look
-from gammax.likelihood._penalties import PriorGroup
-from gammax.models import LogNormalPrior
 
 # the start is moved inside its bounds by this part of an error, or of the distance between the bounds
 _INSIDE = 0.1
@@ -107,7 +105,7 @@ to_theta = jax.jit(lambda space, u: space.theta(u))
 def make_space(likelihood: Likelihood, derivatives: Derivatives) -> Space:
     """Coordinates of a likelihood's parameters, as wide as its derivatives somewhere near the minimum say."""
     problem = likelihood.problem
-    lower, upper = _bounds(problem)
+    lower, upper = np.array(problem.lower), np.array(problem.upper)
     moving = np.flatnonzero(lower < upper)
     width = np.sqrt(2.0) * _scale(derivatives.fisher)
     rest = np.clip(np.asarray(likelihood.theta0), lower, upper)
@@ -125,16 +123,6 @@ def open_directions(space: Space, derivatives: Derivatives) -> np.ndarray:
     eigenvalues, vectors = np.linalg.eigh(scaled)
     involved = np.abs(vectors) > 1e-3
     return vectors[:, (eigenvalues <= FLAT) & np.all(unbounded[:, None] | ~involved, axis=0)].T
-
-
-def _bounds(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds as factors (P,), with zero where a prior has no density below."""
-    lower, upper = np.array(problem.lower), np.array(problem.upper)
-    for group in problem.penalties:
-        if isinstance(group, PriorGroup) and isinstance(group.prior, LogNormalPrior):
-            positive = np.isin(problem.free, group.slots)
-            lower = np.where(positive, np.maximum(lower, 0.0), lower)
-    return lower, upper
 
 
 def _scale(curvature: np.ndarray) -> np.ndarray:

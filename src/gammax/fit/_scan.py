@@ -171,7 +171,7 @@ def stat_profile(
         )
         return profile, points.negative
 
-    return merged_then_dense(_start(fit, datasets, models, reoptimize), product)
+    return merged_then_dense(best_fit if reoptimize else as_given, fit, datasets, models, product)
 
 
 def stat_surface(
@@ -204,7 +204,7 @@ def stat_surface(
         )
         return surface, points.negative
 
-    return merged_then_dense(_start(fit, datasets, models, reoptimize), product)
+    return merged_then_dense(best_fit if reoptimize else as_given, fit, datasets, models, product)
 
 
 def points_at(
@@ -251,11 +251,6 @@ def two_indices(best: Best, x: str, y: str) -> list[int]:
     if indices[0] == indices[1]:
         raise FitError("GX-FIT-105", "two different parameters are needed", found=f"{x}, {y}")
     return indices
-
-
-def _start(fit: ErrorProducts, datasets: FitDatasets, models: FitModels, reoptimize: bool) -> Any:
-    begin = best_fit if reoptimize else as_given
-    return lambda dense: begin(fit, datasets, models, dense)
 
 
 def _scanned(best: Best, parameter: str, values: Any) -> np.ndarray:

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import struct
 import time
 import warnings
@@ -25,13 +24,14 @@ import jax
 import numpy as np
 
 import gammax
-from gammax._paths import replace_file, resolve_path
+from gammax._paths import resolve_path
 from gammax.errors import FitError, GammaxWarning, ResourceError
+from gammax.fit._identity import describe
 from gammax.fit._many import Solved
 
 _MARK, _HEAD = b"gxfc", struct.Struct("<4sIQ")
 _DIGEST = hashlib.sha256().digest_size
-_KIND = "gammax sweep 1"
+_KIND, _LONGEST_LINE = "gammax sweep 1", 10_000
 # an interrupted batch of the same process may still be at its last chunk
 _PATIENCE_S = 10.0
 
@@ -50,26 +50,33 @@ class SweepFile:
         self._header = {"kind": _KIND, "batch": fingerprint, "fits": number, "chunk": chunk, "parameters": size}
 
     def __enter__(self) -> SweepFile:
-        line = json.dumps(self._header).encode() + b"\n"
-        if not self._path.exists():
-            replace_file(self._path, lambda stream: stream.write(line))
         try:
-            self._stream: BinaryIO = open(self._path, "r+b")
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # not "a": what is torn is cut off
+            self._stream: BinaryIO = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
         except OSError as error:
             raise ResourceError("GX-FIT-311", f"cannot open: {error.strerror}", file=self._path) from error
         try:
             _lock(self._stream, self._path)
-            self._check(self._stream.readline())
+            self._begin(json.dumps(self._header).encode() + b"\n")
         except BaseException:
             self._stream.close()
             raise
-        self._first = self._stream.tell()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stream.close()
 
-    def _check(self, line: bytes) -> None:
+    def _begin(self, line: bytes) -> None:
+        """Go behind the first line, which is checked, or written where it is not whole yet."""
+        found = self._stream.readline(_LONGEST_LINE)
+        if found != line and line.startswith(found):
+            self._write(line, 0)
+        elif found != line:
+            self._refuse(found)
+        self._first = len(line)
+
+    def _refuse(self, line: bytes) -> None:
         try:
             found: dict[str, Any] = json.loads(line)
         except ValueError:
@@ -77,15 +84,14 @@ class SweepFile:
         if not isinstance(found, dict) or found.get("kind") != _KIND:
             raise FitError("GX-FIT-312", "the file holds no batch of fits", file=self._path, do="give another path")
         different = [name for name, value in self._header.items() if found.get(name) != value]
-        if different:
-            raise FitError(
-                "GX-FIT-313",
-                "the file belongs to a batch of other data, models, settings or versions",
-                file=self._path,
-                found={name: found.get(name) for name in different},
-                expected={name: self._header[name] for name in different},
-                do="give another path, or delete the file",
-            )
+        raise FitError(
+            "GX-FIT-313",
+            "the file belongs to a batch of other data, models, settings or versions",
+            file=self._path,
+            found={name: found.get(name) for name in different},
+            expected={name: self._header[name] for name in different},
+            do="give another path, or delete the file",
+        )
 
     def read(self) -> dict[int, Solved]:
         """Finished chunks; what is torn behind them is cut off, with a warning."""
@@ -98,7 +104,7 @@ class SweepFile:
         if torn:
             self._stream.truncate(good)
             warnings.warn(
-                f"1 torn record ({torn} bytes) at the end of {self._path} is thrown away, {len(parts)} chunks are kept",
+                f"{self._path} is torn: {torn} bytes at its end are thrown away, {len(parts)} chunks are kept",
                 GammaxWarning,
                 stacklevel=2,
             )
@@ -114,8 +120,12 @@ class SweepFile:
         """
         payload = b"".join(np.ascontiguousarray(part, dtype=kind).tobytes() for part, (kind, _) in self._parts(solved))
         record = _HEAD.pack(_MARK, index, len(payload)) + payload
+        self._write(record + hashlib.sha256(record).digest(), self._stream.tell())
+
+    def _write(self, content: bytes, place: int) -> None:
         try:
-            self._stream.write(record + hashlib.sha256(record).digest())
+            self._stream.seek(place)
+            self._stream.write(content)
             self._stream.flush()
             os.fsync(self._stream.fileno())
         except OSError as error:
@@ -164,16 +174,17 @@ def _layout(size: int) -> list[tuple[str, tuple[int, ...]]]:
 
 
 def digest_of(settings: Any, trees: Iterable[Any]) -> str:
-    """Digest of settings, of the structure and the arrays of trees, and of the versions that compute with them."""
+    """Digest of settings, of the structure, the code and the arrays of trees, and of the versions that compute.
+
+    Raises
+    ------
+    FitError : trees with an object that cannot be told from others of its kind.
+    """
     versions = gammax.__version__, jax.__version__, version("jaxlib"), np.__version__, platform.machine()
     digest = hashlib.sha256(repr((versions, jax.default_backend(), settings)).encode())
     for tree in trees:
-        # addresses in memory are of no account
-        digest.update(re.sub(r" at 0x[0-9a-f]+", "", str(jax.tree.structure(tree))).encode())
-        for leaf in jax.tree.leaves(tree):
-            array = np.ascontiguousarray(leaf)
-            digest.update(f"{array.dtype}{array.shape}".encode())
-            digest.update(array.tobytes())
+        for part in (jax.tree.structure(tree), *jax.tree.leaves(tree)):
+            digest.update(describe(part))
     return digest.hexdigest()
 
 

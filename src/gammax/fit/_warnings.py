@@ -56,6 +56,8 @@ def gauge_off(problem: Problem, theta: Array) -> tuple[Array, ...]:
     Sums over the bins inside the masks of a weight, and of weight times OFF counts, signal counts and alpha. The weight
     is the predicted signal where positive, and the same for all bins where there is none.
     """
+    if problem.mesh is not None and problem.mesh.is_multi_process:
+        return ()
     values = problem.slot_values(theta)
     gauges = []
     for stack in problem.stacks:
@@ -69,7 +71,8 @@ def gauge_off(problem: Problem, theta: Array) -> tuple[Array, ...]:
 
 def find_warnings(likelihood: Likelihood, models: Models, minimum: Minimum) -> tuple[str, ...]:
     """Warnings of a minimum in words, one of each kind at most; none where the fit did not get that far."""
-    if minimum.status in ("no_data", "invalid_input", "interrupted"):
+    mesh = likelihood.problem.mesh
+    if minimum.status in ("no_data", "invalid_input", "interrupted") or (mesh is not None and mesh.is_multi_process):
         return ()
     empty = f"npred is not positive in {minimum.emptied} bins: bound the norm of what is negative at 0"
     found = (

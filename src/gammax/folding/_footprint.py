@@ -13,7 +13,7 @@ import numpy as np
 from scipy.fft import irfft2, rfft2
 
 from gammax.folding._grid import Grid
-from gammax.folding._irf import Scales
+from gammax.folding._irf import NO_SCALES, Scales
 from gammax.folding._mixture import Mixture, in_masks
 from gammax.folding._psf_width import PSFWidth
 from gammax.folding._region import RegionGrid, region_image
@@ -52,7 +52,7 @@ def make_footprint(
     dataset: MapDataset | SpectrumDataset | SpectrumDatasetOnOff,
     model: SkyModel,
     order: str,
-    scales: Scales = Scales(),
+    scales: Scales = NO_SCALES,
 ) -> Footprint | None:
     """Footprint of a source where it is; arguments and errors as `view_of`.
 
@@ -60,13 +60,14 @@ def make_footprint(
 
     Parameters
     ----------
-    scales : of the responses: the width of the PSF, and the true energies at which a shape that depends on them is seen.
+    scales : of the responses: the width of the PSF, and where a shape depends on it the scale of the true energy.
     """
     width = PSFWidth(1.0 if scales.psf_width is None else scales.psf_width)
     scale = scales.energy_scale_true if depends_on_energy(model) else None
     kept = _FOOTPRINTS.setdefault(dataset, OrderedDict())
     leaves, structure = jax.tree.flatten(model.spatial_model)
-    key = (order, width, scale, tuple(model.apply_irf.values()), structure, *(np.asarray(leaf).tobytes() for leaf in leaves))
+    numbers = (np.asarray(leaf).tobytes() for leaf in leaves)
+    key = (order, width, scale, tuple(model.apply_irf.values()), structure, *numbers)
     if key not in kept:
         if isinstance(dataset.geom, RegionGeom) and is_bare_point(dataset, model):
             kept[key] = _bare_point(dataset, model, order)

@@ -28,12 +28,16 @@ class Scales(NamedTuple):
     psf_width: Any = None
 
 
+# of responses as their files have them
+NO_SCALES = Scales()
+
+
 class EnergySpline(eqx.Module):
     """Cumulative counts over R reconstructed bins as a cubic spline in ln E.
 
     It has two continuous derivatives everywhere, is linear in the counts, and neither makes nor loses any between the
-    bins. Beyond the axis, of which nothing is known, the counts per ln E go on: at the upper end, where few are left, as
-    they are there; at the lower end with the slope that they have, which fades within the width of a bin.
+    bins. Beyond the axis, of which nothing is known, the counts per ln E go on: at the upper end, where few are left,
+    as they are there; at the lower end with the slope that they have, which fades within the width of a bin.
 
     Attributes
     ----------
@@ -115,7 +119,7 @@ def too_many_irfs(dataset: str, found: Iterable[IRFModel]) -> ModelError:
 def scales_of(model: IRFModel | None) -> Scales:
     """Its numbers, those without effect None."""
     if model is None:
-        return Scales()
+        return NO_SCALES
     values = {p.name: float(p.canonical) for p in model.irf.parameters}
     acting = {name: value for name, value in values.items() if name in NEUTRAL and value != NEUTRAL[name]}
     if "aeff_tilt" in acting:

@@ -24,8 +24,8 @@ _GAUSSIANS = 14
 
 
 class PSFTable(NamedTuple):
-    """PSF at a place: radii (n,) [deg], densities (T or R, n) [sr-1], whether over reconstructed energy, and a factor on
-    all radii."""
+    """PSF at a place: radii (n,) [deg], densities (T or R, n) [sr-1], whether over reconstructed energy, and a factor
+    on all radii."""
 
     rad: np.ndarray
     density: np.ndarray

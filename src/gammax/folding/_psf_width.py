@@ -24,6 +24,10 @@ class PSFWidth(NamedTuple):
     moves: bool = False
 
 
+# of a PSF as it is
+AS_GIVEN = PSFWidth()
+
+
 class PixelPSF(eqx.Module):
     """Kernels of pixels for a PSF that is a sum of K Gaussians, as `pixel_kernels` makes them.
 

@@ -15,7 +15,7 @@ import numpy as np
 from gammax.folding._mixture import Mixture
 from gammax.folding._plane import make_plane
 from gammax.folding._psf_table import PSFTable, psf_table
-from gammax.folding._psf_width import PSFWidth, region_psf
+from gammax.folding._psf_width import AS_GIVEN, PSFWidth, region_psf
 from gammax.folding._region import RegionGrid, RegionImage, region_image, shares
 from gammax.folding._view import (
     MARGIN,
@@ -61,14 +61,14 @@ class RegionView(NamedTuple):
     columns: slice = slice(0, 1)
 
 
-def view_of(dataset: Any, model: SkyModel, order: str, width: PSFWidth = PSFWidth()) -> View | RegionView | None:
+def view_of(dataset: Any, model: SkyModel, order: str, width: PSFWidth = AS_GIVEN) -> View | RegionView | None:
     """View of a source in a cube or a region; arguments and errors as `make_view` and `make_region_view`."""
     make = make_view if isinstance(dataset.geom, WcsGeom) else make_region_view
     return make(dataset, model, order, width)
 
 
 def make_region_view(
-    dataset: Any, model: SkyModel, order: str = "exposure-first", width: PSFWidth = PSFWidth()
+    dataset: Any, model: SkyModel, order: str = "exposure-first", width: PSFWidth = AS_GIVEN
 ) -> RegionView | None:
     """View of a source at its place; None where nothing of it reaches the region.
 

@@ -17,7 +17,14 @@ from regions import PointSkyRegion
 from gammax._config import require_x64
 from gammax.folding._cube import predict_cube
 from gammax.folding._flux import choose_models, fold_flux, total_flux
-from gammax.folding._irf import EnergySpline, Scales, energy_spline, irf_model, scaled_flux, scales_of
+from gammax.folding._irf import (
+    EnergySpline,
+    Scales,
+    energy_spline,
+    irf_model,
+    scaled_flux,
+    scales_of,
+)
 from gammax.models import Models, SkyModel, SpectralModel, n_panels
 
 if TYPE_CHECKING:
@@ -31,12 +38,12 @@ def fold_spectrum(model: SpectralModel, edges: Array, response: Array, panels: i
 
 
 @partial(jax.jit, static_argnames="panels")
-def _fold_scaled(
-    model: SpectralModel, edges: Array, response: Array, spline: EnergySpline, scales: Scales, panels: int
+def _fold(
+    model: SpectralModel, edges: Array, response: Array, spline: EnergySpline | None, scales: Scales, panels: int
 ) -> Array:
-    """Predicted counts (..., R) through responses that an `IRFModel` changes."""
+    """As `fold_spectrum`, through responses of some scales."""
     counts = fold_flux(scaled_flux([model], edges, panels, scales), response)
-    return counts if scales.energy_scale_reco is None else spline.shifted(counts, scales.energy_scale_reco)
+    return counts if spline is None else spline.shifted(counts, scales.energy_scale_reco)
 
 
 def predict_signal(
@@ -63,12 +70,13 @@ def predict_signal(
     arrays = dataset.arrays
     panels = n_panels(arrays.energy_true)
     models = models if isinstance(models, Models) else Models(models)
-    scales, spline = scales_of(irf_model(models, dataset.name)), energy_spline(dataset.energy_axis.edges_value("TeV"))
+    scales, spline = scales_of(irf_model(models, dataset.name)), None
+    if scales.energy_scale_reco is not None:
+        spline = energy_spline(dataset.energy_axis.edges_value("TeV"))
     signal = np.zeros(arrays.response.shape[0])
     for model in choose_models(models, model_names):
         if isinstance(model, SkyModel) and model.applies_to(dataset.name) and reaches(model, dataset):
-            given = model.spectral_model, arrays.energy_true, arrays.response
-            seen = fold_spectrum(*given, panels) if scales == Scales() else _fold_scaled(*given, spline, scales, panels)
+            seen = _fold(model.spectral_model, arrays.energy_true, arrays.response, spline, scales, panels)
             signal = signal + np.asarray(seen)
     return signal
 

@@ -12,7 +12,7 @@ from gammax.folding._grid import Grid, kernel_transform, pixel_kernels
 from gammax.folding._mixture import Mixture, local_quadratic
 from gammax.folding._plane import Plane, make_plane
 from gammax.folding._psf_table import PSFTable, has_psf, psf_table
-from gammax.folding._psf_width import PSFWidth, pixel_psf
+from gammax.folding._psf_width import AS_GIVEN, PSFWidth, pixel_psf
 from gammax.irf import EDispKernel
 from gammax.models import (
     DiskSpatialModel,
@@ -68,7 +68,7 @@ class View(NamedTuple):
 
 
 def make_view(
-    dataset: MapDataset, model: SkyModel, order: str = "exposure-first", width: PSFWidth = PSFWidth()
+    dataset: MapDataset, model: SkyModel, order: str = "exposure-first", width: PSFWidth = AS_GIVEN
 ) -> View | None:
     """View of a source at its place; None where it reaches no pixel.
 

@@ -12,6 +12,7 @@ from jax import Array
 from gammax.errors import FitError, did_you_mean
 from gammax.likelihood._cube import CubeStack
 from gammax.likelihood._own import OwnStack
+from gammax.likelihood._shard import refuse_processes
 from gammax.stats import wstat_mu_bkg
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def exchange(problem: Problem, places: tuple[tuple[str, int, int], ...], counts:
     ----------
     places : name, stack and place in it of every dataset. counts : by name; errors as `Likelihood.with_counts`.
     """
+    refuse_processes(problem.mesh, "other counts")
     where = {name: (stack, place) for name, stack, place in places}
     new = [stack.counts for stack in problem.stacks]
     for name, given in counts.items():

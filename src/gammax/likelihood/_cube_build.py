@@ -34,7 +34,7 @@ from gammax.likelihood._parts import (
     unit_factor,
     unit_flux,
 )
-from gammax.likelihood._plan import Effects, IRFPlan, Plan, split_plans
+from gammax.likelihood._plan import NO_EFFECTS, Effects, IRFPlan, Plan, split_plans
 from gammax.maps import WcsGeom
 from gammax.models import GaussianSpatialModel, TemplateNPredModel, n_panels
 
@@ -58,7 +58,7 @@ class _Member(NamedTuple):
     view: View | RegionView | Footprint | None
     slots: tuple[int, ...]
     free: tuple[int, ...]
-    effects: Effects = Effects()
+    effects: Effects = NO_EFFECTS
 
     @property
     def is_counts(self) -> bool:
@@ -135,10 +135,10 @@ class Draft:
         shape = (*kind, self.layout.n_energy, len(self.edges), self.n_single.bit_length())
         return (shape, self.panels, len(self.columns), *counted)
 
-    def _member(self, plan: Plan, view: View | Footprint | None, effects: Effects = Effects()) -> _Member:
+    def _member(self, plan: Plan, view: View | Footprint | None, effects: Effects = NO_EFFECTS) -> _Member:
         moves = isinstance(view, View | RegionView)
         if plan.shape is not None and not moves and set(effects.names) <= {"aeff_norm"}:
-            slots, effects = plan.shape.slots + effects.slots, Effects()
+            slots, effects = plan.shape.slots + effects.slots, NO_EFFECTS
         else:
             slots = plan.spectrum.slots + (plan.spatial.slots if moves else ())
             places = {slot: len(slots) + i for i, slot in enumerate(effects.slots)}

@@ -28,7 +28,7 @@ from gammax.likelihood._penalties import describe, exchange_prior, make_penaltie
 from gammax.likelihood._plan import check_effects, make_plans
 from gammax.likelihood._problem import Problem
 from gammax.likelihood._runs import RunStack, columns_of, stack_spectra
-from gammax.likelihood._shard import largest, spread
+from gammax.likelihood._shard import check_kinds, largest, refuse_processes, spread
 from gammax.likelihood._stack import SpectrumStack, draft_spectrum
 from gammax.likelihood._table import Slots, factor_scale
 from gammax.models import Models, Prior, SkyModel
@@ -66,6 +66,7 @@ class Likelihood(eqx.Module):
     problem: Problem
     theta0: Array
     names: tuple[str, ...] = eqx.field(static=True)
+    aliases: tuple[tuple[str, str], ...] = eqx.field(static=True)
     units: tuple[str, ...] = eqx.field(static=True)
     dataset_places: tuple[tuple[str, int, int], ...] = eqx.field(static=True)
 
@@ -102,6 +103,7 @@ class Likelihood(eqx.Module):
             self.problem = spread(self.problem, mesh)
         self.theta0 = jnp.asarray(values[free] / scale)
         self.names = tuple(slots.names[slot] for slot in free)
+        self.aliases = tuple((name, slots.names[slot]) for name, slot in slots.of_name.items() if slot in free)
         self.units = tuple(slots.parameters[slot].unit for slot in free)
 
     def __call__(self, theta: Array) -> Array:
@@ -187,16 +189,17 @@ class Likelihood(eqx.Module):
         return eqx.tree_at(lambda own: own.problem, self, problem)
 
     def with_prior(self, name: str, prior: Prior) -> Likelihood:
-        """Likelihood with other numbers in the prior of a free parameter; traced ones too, so that widths can be swept
-        under `jax.vmap` without compiling anew. Bounds stay as they are.
+        """Likelihood with other numbers in the prior of a free parameter, by its name or one linked to it; traced ones
+        too, so that widths can be swept under `jax.vmap` without compiling anew. Bounds stay as they are.
 
         Raises
         ------
         ModelError : no free parameter of that name, or one without a prior of that class.
         """
-        if name not in self.names:
-            raise ModelError("GX-MODEL-116", f"no free parameter {name!r}", do=did_you_mean(name, self.names))
-        penalties = exchange_prior(self.problem.penalties, self.problem.free[self.names.index(name)], prior)
+        known = dict(self.aliases)
+        if name not in known:
+            raise ModelError("GX-MODEL-116", f"no free parameter {name!r}", do=did_you_mean(name, known))
+        penalties = exchange_prior(self.problem.penalties, self.problem.free[self.names.index(known[name])], prior)
         if penalties is None:
             raise ModelError(
                 "GX-MODEL-117",
@@ -229,10 +232,11 @@ class Likelihood(eqx.Module):
         return Table(columns, names=("name", "value", "unit", "min", "max", "scale"))
 
     def _by_dataset(self, parts: tuple[Array, ...]) -> dict[str, Array]:
+        refuse_processes(self.problem.mesh, "numbers by dataset")
         return {name: parts[stack][place] for name, stack, place in self.dataset_places}
 
     def __repr__(self) -> str:
-        bins = sum(int(np.sum(np.asarray(stack.mask))) for stack in self.problem.stacks)
+        bins = sum(int(stack.mask.sum()) for stack in self.problem.stacks)
         return (
             f"Likelihood({len(self.dataset_places)} datasets in {len(self.problem.stacks)} stacks, {bins} bins, "
             f"free: {', '.join(self.names)}{describe(self.problem.penalties)})"
@@ -291,6 +295,8 @@ def _make_stacks(
             member = draft_spectrum(dataset, [plans[i] for i in seen[dataset.name]], columns)
             key = member.key
         groups.setdefault(key, []).append((dataset.name, member))
+    if others:
+        check_kinds([type(group[0][1]).__name__ for group in groups.values()], mesh)
     places, stacks = {}, []
     for number, group in enumerate(groups.values()):
         places |= {name: (number, place) for place, (name, _) in enumerate(group)}
@@ -339,6 +345,8 @@ def _seen(datasets: tuple[Dataset, ...], models: Models, others: bool) -> dict[s
 
 
 def _applies(model: Any, dataset: Dataset) -> bool:
+    # first by name: of a hundred runs each has models of its own
+    if model.datasets_names is not None and dataset.name not in model.datasets_names:
+        return False
     is_spectrum_source = isinstance(model, SkyModel) and not is_own(dataset) and not is_folded(dataset)
-    named = model.datasets_names is None or dataset.name in model.datasets_names
-    return named and (not is_spectrum_source or reaches(model, dataset))
+    return not is_spectrum_source or reaches(model, dataset)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any
 
 import equinox as eqx
@@ -246,15 +246,25 @@ def _mixes(stack: OwnStack, values: Array) -> Array:
     """Whether points are mixed: of a sum of functions of one number each, the derivative in a direction is, number by
     number, the gradient times that direction."""
     mu = stack.expectation(values)
-    direction = 1.0 + jnp.sin(jnp.arange(mu.size, dtype=float)).reshape(mu.shape)
-    along = jax.jvp(stack.statistic, (mu,), (direction,))[1]
-    gradient = jax.grad(lambda x: stack.statistic(x).sum())(mu)
-    size = jnp.abs(gradient * direction).max(initial=0.0)
-    return jnp.any(jnp.abs(along - gradient * direction) > 1e-9 * size)
+    number = jnp.arange(mu.size, dtype=float).reshape(mu.shape)
+    direction = 1.0 + jnp.sin(number)
+
+    def mixed(mu: Array) -> Array:
+        along = jax.jvp(stack.statistic, (mu,), (direction,))[1]
+        gradient = jax.grad(lambda x: stack.statistic(x).sum())(mu)
+        size = jnp.abs(gradient * direction).max(initial=0.0)
+        return jnp.any(jnp.abs(along - gradient * direction) > 1e-9 * size)
+
+    # where the data are what is expected all slopes are zero, mixed or not: beside that they are not
+    beside = mu + 0.1 * jnp.where(mu == 0.0, 1.0, mu) * jnp.cos(1.0 + number)
+    return jnp.any(jax.lax.map(mixed, jnp.stack([mu, beside])))
 
 
 def _take_apart(dataset: Any) -> tuple[tuple[Array, ...], Frame]:
-    """Arrays of a dataset, and the rest of it; an object that JAX does not look into is closed over."""
+    """Arrays of a dataset, and the rest of it; an object that JAX does not look into is closed over.
+
+    All are copies: what the user changes in them later, also in place, changes no likelihood made of them before.
+    """
     leaves, structure = jax.tree.flatten(dataset)
     arrays, fixed = [], []
     for leaf in leaves:
@@ -269,12 +279,19 @@ def _take_apart(dataset: Any) -> tuple[tuple[Array, ...], Frame]:
         if _is_numbers(leaf):
             # strong 64-bit types in native byte order: data from other sources then share the compiled program
             known = isinstance(leaf, jax.core.Tracer)
-            arrays.append(leaf if known else np.asarray(leaf, dtype=_wide(np.asarray(leaf).dtype)))
+            arrays.append(leaf if known else np.array(leaf, dtype=_wide(np.asarray(leaf).dtype)))
             fixed.append(_ARRAY)
         else:
-            # a copy: what the user changes in the object later is no longer in the program compiled from it
-            fixed.append(ByIdentity(copy(leaf)) if leaf is dataset or not _is_plain(leaf) else leaf)
+            fixed.append(ByIdentity(_copied(leaf)) if leaf is dataset or not _is_plain(leaf) else leaf)
     return tuple(arrays), Frame(structure, tuple(fixed))
+
+
+def _copied(leaf: Any) -> Any:
+    """An object with its arrays; with the same ones where it cannot be copied whole (open files, locks)."""
+    try:
+        return deepcopy(leaf)
+    except Exception:
+        return copy(leaf)
 
 
 def _is_numbers(leaf: Any) -> bool:

@@ -11,8 +11,8 @@ import numpy as np
 from jax import Array
 
 from gammax.folding import total_flux
-from gammax.likelihood._curves import Moved
 from gammax.folding._irf import EnergySpline, scaled_flux
+from gammax.likelihood._curves import Moved
 from gammax.likelihood._plan import Effects, Plan
 from gammax.likelihood._table import Recipe
 

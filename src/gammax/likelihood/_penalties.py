@@ -39,10 +39,16 @@ class PriorGroup(eqx.Module):
         """Sum of -2 ln pdf, constants included, for the vector of slot values."""
         return jnp.sum(self._each(values[self.slots]))
 
-    def in_corners(self, values: Array, size: int) -> Array:
-        """Which of the first `size` moving slots are in the corner of a prior."""
-        found = jax.vmap(lambda prior, value: prior.in_corner(value))(self.prior, values[self.slots])
-        return jnp.zeros(size, dtype=bool).at[self.columns].max(found, mode="drop")
+    @property
+    def has_corners(self) -> bool:
+        """Whether priors of this class have corners."""
+        return type(self.prior).in_corner is not Prior.in_corner
+
+    def in_corners(self, values: Array, errors: Array) -> Array:
+        """Which of the first moving slots, those with errors (P,), are in the corner of a prior."""
+        own = jnp.take(errors, self.columns, mode="fill", fill_value=0.0)
+        found = jax.vmap(lambda prior, *numbers: prior.in_corner(*numbers))(self.prior, values[self.slots], own)
+        return jnp.zeros(errors.shape, dtype=bool).at[self.columns].max(found, mode="drop")
 
     def derivatives(self, values: Array, size: int) -> Derivatives:
         """Value, and derivatives by the `size` moving slots; Fisher: the curvature where it is positive."""

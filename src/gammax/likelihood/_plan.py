@@ -87,6 +87,9 @@ class Effects(NamedTuple):
         return self._replace(slots=tuple(places[slot] for slot in self.slots))
 
 
+NO_EFFECTS = Effects()
+
+
 class IRFPlan(NamedTuple):
     """A model of responses in a likelihood, and the slots of all its parameters."""
 
@@ -133,7 +136,7 @@ def split_plans(plans: Sequence[Plan | IRFPlan], dataset: str) -> tuple[list[Pla
         raise too_many_irfs(dataset, [plan.model for plan in found])
     plain = [plan for plan in plans if isinstance(plan, Plan)]
     if not found:
-        return plain, Effects(), 1.0
+        return plain, NO_EFFECTS, 1.0
     return plain, found[0].effects, float(found[0].model.irf.psf_width.value)
 
 

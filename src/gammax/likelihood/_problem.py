@@ -93,12 +93,22 @@ class Problem(eqx.Module):
         values = self.slot_values(theta)
         return sum((penalty.statistic(values) for penalty in self.penalties), start=jnp.zeros(()))
 
-    def in_corners(self, theta: Array) -> Array:
-        """Which parameters are in the corner of a prior, where there is no curvature, (P,) bool."""
+    @property
+    def has_corners(self) -> bool:
+        """Whether there are priors with corners."""
+        return any(isinstance(group, PriorGroup) and group.has_corners for group in self.penalties)
+
+    def in_corners(self, theta: Array, errors: Array) -> Array:
+        """Which parameters are in the corner of a prior, where the curvature says nothing of an error, (P,) bool.
+
+        Parameters
+        ----------
+        errors : of the factors, by the curvature there, (P,).
+        """
         values, found = self.slot_values(theta), jnp.zeros(theta.shape, dtype=bool)
         for group in self.penalties:
-            if isinstance(group, PriorGroup):
-                found |= group.in_corners(values, theta.shape[0])
+            if isinstance(group, PriorGroup) and group.has_corners:
+                found |= group.in_corners(values, errors * self.scale)
         return found
 
     def fisher(self, theta: Array) -> Array:
@@ -150,9 +160,11 @@ def no_bins(problem: Problem) -> bool:
     """Whether nothing is left to fit: no bin inside the masks, or none with a count."""
     if any(isinstance(stack, OwnStack) for stack in problem.stacks):
         return False
-    inside = [np.asarray(stack.mask) for stack in problem.stacks]
+    # arrays that are spread over processes only JAX can add up
+    numbers = np if problem.mesh is None else jnp
+    inside = [numbers.asarray(stack.mask) for stack in problem.stacks]
     counted = [
-        np.sum(mask * (stack.counts + (0.0 if stack.counts_off is None else stack.counts_off)))
+        numbers.sum(mask * (stack.counts + (0.0 if stack.counts_off is None else stack.counts_off)))
         for mask, stack in zip(inside, problem.stacks, strict=True)
     ]
-    return not sum(mask.sum() for mask in inside) or not sum(counted)
+    return not sum(float(mask.sum()) for mask in inside) or not sum(map(float, counted))

@@ -14,10 +14,9 @@ from jax import Array
 
 from gammax.likelihood._cube import CubeStack
 from gammax.likelihood._curves import Derivatives, scatter
-from gammax.likelihood._parts import FixedCounts, ScaledCounts, stacked
+from gammax.likelihood._parts import FixedCounts, ScaledCounts
 from gammax.likelihood._stack import SpectrumDraft, SpectrumStack, make_stack
 from gammax.models._integrate import N_NODES
-
 
 # numbers that are held at once when runs are gone through: 160 kB, which stay in the cache next to the processor; with
 # ten times as many a hundred runs take four times as long
@@ -67,22 +66,37 @@ class RunStack(eqx.Module):
         """Value, and derivatives by the slot values of the fit's `size` parameters."""
         depth, n_true = np.shape(self.runs.response)[0], np.shape(self.runs.response)[-1]
         numbers = max(1, self.columns.shape[-1]) * n_true * self.runs.panels * N_NODES
-        batch = _divisor(depth, max(1, _AT_ONCE // numbers))
 
         def one(run_and_slots: tuple[SpectrumStack, Array]) -> Derivatives:
             run, slots = run_and_slots
             return run.own_derivatives(values[slots])
 
-        return scatter(self.columns, jax.lax.map(one, (self.runs, self.slots), batch_size=batch), size)
+        parts = _in_blocks(one, (self.runs, self.slots), depth, max(1, _AT_ONCE // numbers))
+        return scatter(self.columns, parts, size)
 
     def _each(self, values: Array, function: Callable[[SpectrumStack, Array], Any]) -> Any:
         """What a function of a spectrum and its numbers gives for each of them, along a leading axis."""
         return jax.vmap(lambda run, slots: function(run, values[slots]))(self.runs, self.slots)
 
 
-def _divisor(depth: int, most: int) -> int:
-    """Largest number up to `most` that divides a depth: a remainder would be compiled anew."""
-    return next(n for n in range(min(depth, most), 0, -1) if depth % n == 0)
+def _in_blocks(function: Callable[[Any], Any], runs: Any, depth: int, most: int) -> Any:
+    """What a function gives for each of the runs (trees of arrays (D, ...)), taken up to `most` at once."""
+    firsts, size = _blocks(depth, most)
+
+    def together(first: Array) -> Any:
+        return jax.vmap(function)(jax.tree.map(lambda array: jax.lax.dynamic_slice_in_dim(array, first, size), runs))
+
+    found = jax.lax.map(together, firsts)
+    block = np.arange(depth) // size
+    return jax.tree.map(lambda array: array[block, np.arange(depth) - firsts[block]], found)
+
+
+def _blocks(depth: int, most: int) -> tuple[np.ndarray, int]:
+    """Where blocks of equal size begin, and that size. The last two may overlap: a remainder would be compiled anew."""
+    count = -(-depth // most)
+    size = -(-depth // count)
+    count = -(-depth // size)
+    return np.minimum(size * np.arange(count), depth - size), size
 
 
 def columns_of(stack: Any) -> set[int]:
@@ -103,24 +117,27 @@ def stack_spectra(drafts: Sequence[SpectrumDraft], others: bool = False) -> Spec
     alike = all(draft.effects.slots == drafts[0].effects.slots for draft in drafts)
     if alike and not (others and drafts[0].effects.names):
         return make_stack(drafts)
-    runs = [_alone(draft.placed()) for draft in drafts]
+    # what is shared is the same in all of them, places too
+    runs = make_stack([drafts[0].placed(), *drafts[1:]])
     slots = np.array([draft.slots for draft in drafts], dtype=int)
-    moving = [[draft.columns[draft.slots[place]] for place in runs[0].moved[0]] for draft in drafts]
-    return RunStack(jax.tree.map(stacked, *runs), slots, np.array(moving, dtype=int))
+    moving = [[draft.columns[draft.slots[place]] for place in runs.moved[0]] for draft in drafts]
+    return RunStack(_apart(runs, len(drafts)), slots, np.array(moving, dtype=int))
 
 
-def _alone(draft: SpectrumDraft) -> SpectrumStack:
-    """One spectrum, its arrays without the leading axis of a stack."""
-    stack = make_stack([draft])
+def _apart(stack: SpectrumStack, depth: int) -> SpectrumStack:
+    """Stack in which what its spectra share has a leading axis too."""
 
-    def first(part: FixedCounts | ScaledCounts) -> FixedCounts | ScaledCounts:
-        return dataclasses.replace(part, template=part.template[0])
+    def repeated(array: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(array, (depth, *np.shape(array)))
 
-    plain = ("response", "counts", "mask", "counts_off", "alpha")
-    arrays = {name: getattr(stack, name) for name in plain}
+    def scaled(part: FixedCounts | ScaledCounts) -> FixedCounts | ScaledCounts:
+        if isinstance(part, FixedCounts):
+            return part
+        return dataclasses.replace(part, energy=repeated(part.energy), centers=repeated(part.centers))
+
     return dataclasses.replace(
         stack,
-        **{name: None if array is None else array[0] for name, array in arrays.items()},
-        backgrounds=tuple(first(part) for part in stack.backgrounds),
-        templates=tuple(first(part) for part in stack.templates),
+        edges=repeated(stack.edges),
+        spline=jax.tree.map(repeated, stack.spline),
+        backgrounds=tuple(map(scaled, stack.backgrounds)),
     )

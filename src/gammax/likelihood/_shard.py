@@ -71,6 +71,8 @@ def total(
     if mesh is None:
         return add([function(stack, values) for stack in stacks])
     cut = tuple(stack for stack in stacks if is_spread(stack))
+    if not cut:
+        return add([function(stack, values) for stack in stacks])
     common = [function(stack, values) for stack in stacks if not is_spread(stack)]
 
     def of_own(own: Sequence[Any], values: Array) -> Any:
@@ -144,11 +146,41 @@ def _check_agreement(problem: Problem, mesh: Mesh) -> None:
     if not mesh.is_multi_process:
         return
     program = jax.jit(lambda problem, theta: problem.statistic(theta)).lower(problem, problem.scale).as_text()
-    numbers = repr([np.asarray(leaf).tolist() for leaf in (problem.values, problem.lower, problem.upper)])
-    digest = hashlib.blake2b((program + numbers).encode(), digest_size=6).digest()
-    if len(set(_all_processes(np.array([int.from_bytes(digest, "big")]), mesh).ravel().tolist())) > 1:
+    common = problem.values, problem.lower, problem.upper, *jax.tree.leaves(problem.penalties)
+    _raise_unless_equal(program + repr([np.asarray(leaf).tolist() for leaf in common]), mesh)
+
+
+def check_kinds(kinds: Sequence[str], mesh: Mesh) -> None:
+    """Raise where processes have stacks of other kinds, before they ask one another for sizes.
+
+    Raises
+    ------
+    FitError : they have.
+    """
+    _raise_unless_equal(repr(kinds), mesh)
+
+
+def _raise_unless_equal(text: str, mesh: Mesh) -> None:
+    """Raise where processes do not say the same."""
+    digest = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest(), "big")
+    if len(set(_all_processes(np.array([digest]), mesh).ravel().tolist())) > 1:
         raise FitError(
             "GX-FIT-021",
             "the processes do not share one likelihood",
             expected="the same models, and datasets of the same kinds, axes and order of kinds in every process",
+        )
+
+
+def refuse_processes(mesh: Mesh | None, what: str) -> None:
+    """Raise where datasets are spread over processes: each would answer for its own datasets alone.
+
+    Raises
+    ------
+    FitError : they are.
+    """
+    if mesh is not None and mesh.is_multi_process:
+        raise FitError(
+            "GX-FIT-022",
+            f"{what} of datasets that are spread over processes: not available",
+            do="fit with Fit(mesh=mesh), then ask each process's datasets with the fitted models, without a mesh",
         )

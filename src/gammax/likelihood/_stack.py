@@ -17,7 +17,7 @@ from gammax.folding._background import check_backgrounds
 from gammax.folding._irf import EnergySpline, energy_spline, scaled_flux
 from gammax.likelihood._curves import Derivatives, Moved, count_emptied, expected_on, look, scatter
 from gammax.likelihood._parts import FixedCounts, ScaledCounts, bend_along, unit_factor, unit_flux
-from gammax.likelihood._plan import Effects, IRFPlan, Plan, split_plans
+from gammax.likelihood._plan import NO_EFFECTS, Effects, IRFPlan, Plan, split_plans
 from gammax.likelihood._table import Recipe
 from gammax.models import FoVBackgroundModel, n_panels
 from gammax.stats import cash, cash_curvature, wstat, wstat_curvature
@@ -144,6 +144,9 @@ class SpectrumDraft(NamedTuple):
         """Spectra of equal key go into one stack."""
         arrays, effects = self.dataset.arrays, self.effects
         kind = self.dataset.stat_type, arrays.response.shape, arrays.energy_true.tobytes()
+        if "energy_scale_reco" in effects.names:
+            # one spline over reconstructed energies serves the whole stack
+            kind = *kind, self.dataset.energy_axis.edges_value("TeV").tobytes()
         if not effects.names:
             return (*kind, tuple(plan.model.name for plan in self.plans))
         places, moving = zip(*((self.slots.index(slot), slot in self.columns) for slot in effects.slots), strict=True)
@@ -216,7 +219,7 @@ def make_stack(drafts: Sequence[SpectrumDraft]) -> SpectrumStack:
         templates=tuple(templates),
         spline=_spline(datasets[0], effects),
         moving=tuple(plan.spectrum for plan in sources if deformed or plan.shape is None),
-        moved=_moved(plans, effects if sources else Effects(), columns),
+        moved=_moved(plans, effects if sources else NO_EFFECTS, columns),
         panels=panels,
         effects=effects,
     )

@@ -74,7 +74,11 @@ class IRFModel(Component):
             )
         self.name, self.datasets_names = name, dataset_names(datasets_names)
         default = IRFScales.default_parameters()
-        free = {key: default[key].replace(frozen=False, prior=value) for key, value in scales.items() if key in default and isinstance(value, Prior)}
+        free = {
+            key: default[key].replace(frozen=False, prior=value)
+            for key, value in scales.items()
+            if key in default and isinstance(value, Prior)
+        }
         self.irf = IRFScales(**{**scales, **free})
 
     @property

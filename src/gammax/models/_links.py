@@ -79,7 +79,8 @@ def check_link(label: str, head: Parameter, other: Parameter) -> None:
 def _check_priors(label: str, head: Parameter, other: Parameter) -> None:
     if other.prior is None:
         return
-    prior = other.prior.rescaled(canonical_factor(other.unit) / canonical_factor(head.unit))
+    factor = canonical_factor(other.unit) / canonical_factor(head.unit)
+    prior = other.prior if factor == 1.0 else other.prior.rescaled(factor)
     mine, its = jax.tree.leaves(head.prior), jax.tree.leaves(prior)
     if jax.tree.structure(head.prior) == jax.tree.structure(prior):
         traced = any(isinstance(leaf, jax.core.Tracer) for leaf in (*mine, *its))

@@ -172,7 +172,10 @@ class Models(eqx.Module):
         return {name: p for model in self.models for name, p in named_parameters(model)}
 
     def map_parameters(self, change: Callable[[str, Parameter], Parameter]) -> Models:
-        """Models with every parameter replaced by ``change(name, parameter)``; keeps the covariance."""
+        """Models with every parameter replaced by ``change(name, parameter)``; keeps the covariance.
+
+        Linked parameters have to be changed alike: what counts in a fit is the first of them.
+        """
         names = iter(self.parameters)
         return jax.tree.map(lambda p: change(next(names), p) if is_parameter(p) else p, self, is_leaf=is_parameter)
 
@@ -195,9 +198,13 @@ class Models(eqx.Module):
 
         Raises
         ------
-        ModelError : an unknown name, or units that do not convert.
+        ModelError : an unknown name or none, the name of a parameter as label, units that do not convert.
         """
         known = self.parameters
+        if label in known or not names:
+            example = 'models.link("index", "a.spectral.index", "b.spectral.index")'
+            found = f"label {label!r}, {len(names)} names"
+            raise ModelError("GX-MODEL-118", "a link needs a label and names of parameters", found=found, do=example)
         self._check_names(names)
         first = known[names[0]]
         for name in names:

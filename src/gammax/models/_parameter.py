@@ -120,7 +120,7 @@ class Parameter(eqx.Module):
             factor = canonical_factor(self.unit) / canonical_factor(changes["unit"])
             if "value" not in changes:
                 fields |= {key: fields[key] * factor for key in ("value", "min", "max")}
-            if self.prior is not None and "prior" not in changes:
+            if self.prior is not None and "prior" not in changes and factor != 1.0:
                 fields["prior"] = self.prior.rescaled(factor)
         return Parameter(**{**fields, **changes})
 

@@ -30,12 +30,13 @@ class GaussianPriorPenalty(eqx.Module):
     parameters : full names (``crab.spectral.index``), K of them.
     mean : in the parameters' own units, (K,) or one number; 0 by default.
     covariance : C in these units, (K, K); the unit matrix by default.
-    lambda_ : strength.
+    lambda_ : strength, not negative.
     precision : C^-1 in place of C; it may have directions in which there is no penalty.
 
     Raises
     ------
-    ModelError : arrays of other shapes; C not symmetric and positive definite, C^-1 not positive semi-definite.
+    ModelError : arrays of other shapes, numbers that are not finite, a negative strength; C not symmetric and positive
+        definite, C^-1 not positive semi-definite.
     """
 
     mean: Array
@@ -60,10 +61,12 @@ class GaussianPriorPenalty(eqx.Module):
         self.mean = _vector(0.0 if mean is None else mean, len(self.parameters), "mean")
         if precision is None:
             given = np.eye(len(self.parameters)) if covariance is None else covariance
-            self.precision = np.linalg.inv(_matrix(given, len(self.parameters), "covariance", definite=True))
+            self.precision = _inverse(_matrix(given, len(self.parameters), "covariance", definite=True))
         else:
             self.precision = _matrix(precision, len(self.parameters), "precision", definite=False)
         self.lambda_ = as_number(lambda_, "lambda_")
+        if not isinstance(self.lambda_, jax.core.Tracer) and not 0 <= self.lambda_ < np.inf:
+            raise ModelError("GX-MODEL-119", "no strength", found=self.lambda_, expected="0 <= lambda_ < infinity")
 
     @classmethod
     def from_precision(
@@ -78,7 +81,7 @@ class GaussianPriorPenalty(eqx.Module):
     ) -> GaussianPriorPenalty:
         """Penalty of independent parameters with standard deviations `sigma`, (K,) or one number."""
         sigma = _vector(sigma, len(parameters), "sigma")
-        return cls(parameters, mean, np.diag(sigma**2), lambda_)
+        return cls(parameters, mean, sigma**2 * np.eye(len(parameters)), lambda_)
 
     @classmethod
     def L2_penalty(cls, parameters: Sequence[str], mean: Any = None, lambda_: Any = 1.0) -> GaussianPriorPenalty:
@@ -96,9 +99,14 @@ class GaussianPriorPenalty(eqx.Module):
         return cls.from_precision(parameters, precision, mean, lambda_)
 
     @property
-    def covariance(self) -> np.ndarray:
-        """C, (K, K); there is none where some direction has no penalty."""
-        return np.linalg.inv(self.precision)
+    def covariance(self) -> Any:
+        """C, (K, K).
+
+        Raises
+        ------
+        ModelError : some direction has no penalty.
+        """
+        return _inverse(_matrix(self.precision, len(self.parameters), "covariance of this precision", definite=True))
 
     def statistic(self, values: Array) -> Array:
         """Contribution to the fit statistic of the parameters' values (K,)."""
@@ -146,7 +154,13 @@ def _vector(given: Any, size: int, name: str) -> Any:
     array = np.asarray(given, dtype=np.float64)
     if array.shape not in ((), (size,)):
         raise ModelError("GX-MODEL-111", f"{name} of the wrong shape", found=array.shape, expected=(size,))
+    if not np.isfinite(array).all():
+        raise ModelError("GX-MODEL-119", f"{name} is not finite", found=array.tolist())
     return np.array(np.broadcast_to(array, (size,)))
+
+
+def _inverse(matrix: Any) -> Any:
+    return jnp.linalg.inv(matrix) if isinstance(matrix, jax.core.Tracer) else np.linalg.inv(matrix)
 
 
 def _matrix(given: Any, size: int, name: str, definite: bool) -> Any:

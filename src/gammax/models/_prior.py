@@ -21,6 +21,11 @@ PRIORS: dict[str, type[Prior]] = {}
 
 # below this distance from its centre, in widths, a generalised Gaussian is smooth
 _CORNER = 1e-8
+# where it may have another curvature than in an error's reach: nearer to its centre than this, in sigma, or so high up,
+# as the logarithm below its peak, that a fit does not go on
+_NEAR, _TOP = 0.05, 1e-6
+# by how much a parabola may then miss the statistic one error up and down, which together add 2: an eighth of the error
+_MISSED = 0.5
 
 
 def _plain(value: Any) -> Any:
@@ -48,7 +53,7 @@ class Prior(eqx.Module):
 
     Parameters
     ----------
-    weight : factor on the statistic.
+    weight : factor on the statistic, not negative; 0 switches the prior off, its bounds remain.
 
     Raises
     ------
@@ -63,17 +68,27 @@ class Prior(eqx.Module):
         super().__init_subclass__(**options)
         register(PRIORS, cls, "prior")
 
+    def __check_init__(self):
+        self._check((self.weight >= 0) & (self.weight < np.inf), "0 <= weight < infinity")
+
     def log_pdf(self, value: Array) -> Array:
         """Logarithm of the density at a number, -inf outside the support; never NaN, nor are its derivatives."""
         raise NotImplementedError
 
     def statistic(self, value: Array) -> Array:
         """Contribution to the fit statistic: -2 ln pdf times `weight`, constants included."""
-        return -2.0 * self.weight * self.log_pdf(value)
+        log = self.log_pdf(value)
+        # nothing times infinity, outside the support
+        return -2.0 * self.weight * jnp.where((self.weight == 0.0) & (log == -jnp.inf), 0.0, log)
 
-    def in_corner(self, value: Array) -> Array:
-        """Whether a value is where the density has a corner: a fit that ends there has no curvature to take an error
-        from."""
+    def in_corner(self, value: Array, error: Array) -> Array:
+        """Whether a value is where the density has a corner, or where it is flatter than around: a fit that ends there
+        has no curvature to take an error from.
+
+        Parameters
+        ----------
+        error : that of the curvature, of data and prior, at the value.
+        """
         return jnp.zeros(jnp.shape(value), dtype=bool)
 
     @property
@@ -103,7 +118,7 @@ class Prior(eqx.Module):
 
     def _check(self, good: Any, expected: str) -> None:
         if not isinstance(good, jax.core.Tracer) and not np.all(good):
-            found = ", ".join(f"{name} {value}" for name, value in self.numbers.items())
+            found = ", ".join(f"{name} {value}" for name, value in {**self.numbers, "weight": self.weight}.items())
             raise ModelError("GX-MODEL-103", f"no {type(self).__name__}", found=found, expected=expected)
 
     def __repr__(self) -> str:
@@ -113,6 +128,11 @@ class Prior(eqx.Module):
 
 def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, np.ndarray) and not value.shape else str(value)
+
+
+def _check_normal(prior: Any) -> None:
+    good = (abs(prior.mu) < np.inf) & (prior.sigma > 0) & (prior.sigma < np.inf)
+    prior._check(good, "sigma > 0, all finite")
 
 
 class GaussianPrior(Prior):
@@ -127,7 +147,7 @@ class GaussianPrior(Prior):
     sigma: Array = number(1.0)
 
     def __check_init__(self):
-        self._check(self.sigma > 0, "sigma > 0")
+        _check_normal(self)
 
     def log_pdf(self, value: Array) -> Array:
         """-z^2 / 2 - ln(sigma sqrt(2 pi)), z = (value - mu) / sigma."""
@@ -141,7 +161,9 @@ class GaussianPrior(Prior):
 class GeneralizedGaussianPrior(Prior):
     """Generalised normal distribution, of density exp(-(abs(value - mu) / (sqrt(2) sigma))^(1 / eta)).
 
-    From eta = 1 on its peak is a corner. A parameter that a fit leaves in it has no error, its status is ``at_bound``.
+    But for eta = 0.5 the curvature at its centre is infinite (above) or zero (below), and says nothing of an error. A
+    parameter that a fit leaves near to the centre, held by the prior more than by the data, has no error, its status is
+    ``at_bound``.
 
     Parameters
     ----------
@@ -155,7 +177,8 @@ class GeneralizedGaussianPrior(Prior):
     eta: Array = number(0.5)
 
     def __check_init__(self):
-        self._check((self.sigma > 0) & (self.eta > 0), "sigma > 0, eta > 0")
+        _check_normal(self)
+        self._check((self.eta > 0) & (self.eta < np.inf), "eta > 0, finite")
 
     def log_pdf(self, value: Array) -> Array:
         """As scipy.stats.gennorm with beta = 1 / eta, scale = sqrt(2) sigma, rounded within 1e-8 of mu."""
@@ -163,9 +186,16 @@ class GeneralizedGaussianPrior(Prior):
         distance = jnp.sqrt(((value - self.mu) / scale) ** 2 + _CORNER**2)
         return -(distance ** (1.0 / self.eta)) - jnp.log(2.0 * scale * self.eta) - gammaln(self.eta)
 
-    def in_corner(self, value: Array) -> Array:
-        """Within 1e-5 sigma of mu, if there is a corner."""
-        return (self.eta >= 1.0) & (jnp.abs(value - self.mu) < 1e-5 * self.sigma)
+    def in_corner(self, value: Array, error: Array) -> Array:
+        """Near to mu, unless eta is 0.5: the statistic an error up and down is not what the curvature says.
+
+        Where the data are so good that the prior changes nothing, their error stands.
+        """
+        distance = jnp.abs(value - self.mu) / self.sigma
+        near = (distance < _NEAR) | ((distance / np.sqrt(2.0)) ** (1.0 / self.eta) < _TOP)
+        rise = self.statistic(value + error) + self.statistic(value - error) - 2.0 * self.statistic(value)
+        parabola = jax.grad(jax.grad(self.statistic))(value) * error**2
+        return (self.eta != 0.5) & near & (jnp.abs(rise - parabola) > _MISSED)
 
     def rescaled(self, factor: float) -> Self:
         """Centre and width times the factor."""
@@ -184,7 +214,7 @@ class LogNormalPrior(Prior):
     sigma: Array = number(1.0)
 
     def __check_init__(self):
-        self._check(self.sigma > 0, "sigma > 0")
+        _check_normal(self)
 
     def log_pdf(self, value: Array) -> Array:
         """-z^2 / 2 - ln(value sigma sqrt(2 pi)), z = (ln(value) - mu) / sigma; -inf from zero down."""

@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from gammax.errors import ModelError, SchemaError, did_you_mean
+from gammax.errors import ModelError, SchemaError, UnitError, did_you_mean
 from gammax.models._prior import PRIORS, Prior
+from gammax.units import canonical_factor, same_dimension
 
 
 class _Number(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,7 +44,7 @@ def read_prior(content: dict[str, Any] | None, unit: str, **where: Any) -> Prior
     if entry.type not in PRIORS:
         raise SchemaError("GX-MODEL-073", f"unknown prior {entry.type!r}", do=did_you_mean(entry.type, PRIORS), **where)
     # the numbers of a prior are in the unit of its parameter, whatever the file says; it may say that
-    for other in (number for number in entry.parameters if number.unit not in ("", unit)):
+    for other in (number for number in entry.parameters if not _is_unit(number.unit, unit)):
         raise SchemaError(
             "GX-MODEL-073",
             f"the prior's {other.name} is in another unit than its parameter",
@@ -56,6 +57,14 @@ def read_prior(content: dict[str, Any] | None, unit: str, **where: Any) -> Prior
         return PRIORS[entry.type](**numbers, weight=entry.weight)
     except (ModelError, TypeError) as error:
         raise SchemaError("GX-MODEL-073", f"prior: {error}", **where) from error
+
+
+def _is_unit(said: str, unit: str) -> bool:
+    """Whether what a file says is the unit of the parameter, however it is spelled, or nothing."""
+    try:
+        return not said or (same_dimension(said, unit) and canonical_factor(said) == canonical_factor(unit))
+    except UnitError:
+        return False
 
 
 def prior_dict(prior: Prior) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def noncentral_ts(n_sigma: np.ndarray, df: float, noncentrality: float) -> np.nd
     shift = np.sqrt(noncentrality)
 
     def one(target: float) -> float:
-        return _crossing(lambda ts: _log_sf_noncentral(ts, df, noncentrality) - target)
+        return crossing(lambda ts: _log_sf_noncentral(ts, df, noncentrality) - target)
 
     return np.vectorize(one, otypes=[float])(_log_sf_folded(n_sigma, shift))[()]
 
@@ -46,7 +46,7 @@ def noncentral_sigma(ts: np.ndarray, df: float, noncentrality: float) -> np.ndar
 
     def one(ts: float) -> float:
         target = _log_sf_noncentral(ts, df, noncentrality)
-        return _crossing(lambda x: float(_log_sf_folded(x, shift)) - target)
+        return crossing(lambda x: float(_log_sf_folded(x, shift)) - target)
 
     return np.vectorize(one, otypes=[float])(ts)[()]
 
@@ -65,7 +65,7 @@ def _log_sf_noncentral(ts: float, df: float, noncentrality: float) -> float:
     return float(special.logsumexp(weights + log_sf(np.full(j.shape, float(ts)), df + 2.0 * j)))
 
 
-def _crossing(function: Callable[[float], float]) -> float:
+def crossing(function: Callable[[float], float]) -> float:
     """Zero of a function that falls from 0."""
     if function(0.0) <= 0:
         return 0.0

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from gammax.stats._chi2_tail import LOG_SMALLEST, log_pdf, log_sf, noncentral_sigma, noncentral_ts
+from gammax.stats._chi2_tail import LOG_SMALLEST, crossing, log_pdf, log_sf, noncentral_sigma, noncentral_ts
 from gammax.stats._counts_statistic import WStatCountsStatistic
 
 
@@ -68,4 +68,13 @@ def log_p_value(ts: ArrayLike, df: float, at_bound: bool) -> np.ndarray:
     if not at_bound:
         return inside
     other = log_sf(np.maximum(ts, 0.0), df - 1) if df > 1 else np.full(ts.shape, -np.inf)
-    return np.where(ts > 0, np.logaddexp(inside, other) - np.log(2), 0.0)
+    with np.errstate(invalid="ignore"):  # where ts is NaN
+        return np.where(ts <= 0, 0.0, np.logaddexp(inside, other) - np.log(2))
+
+
+def ts_at_bound(n_sigma: float, df: float) -> float:
+    """Test statistic that is as improbable, with a null value at a bound, as ``n_sigma`` >= 0 (one-sided)."""
+    if df == 1:
+        return n_sigma**2
+    log_p = special.log_ndtr(-n_sigma)
+    return crossing(lambda ts: float(log_p_value(ts, df, True)) - log_p)

@@ -22,7 +22,8 @@ def wstat(n_on: ArrayLike, n_off: ArrayLike, alpha: ArrayLike, mu_sig: ArrayLike
     (n_off = 0, mu_sig = alpha n_on / (1 + alpha); n_on = 0, mu_sig = -alpha n_off / (1 + alpha)) derivatives are those
     of the side of larger mu_sig; only with n_on = n_off = 0 does the first one jump, from -2 / alpha to 2.
 
-    Few OFF counts bias a fit (mean n_off per bin < 1 and alpha > 0.3: up to 13 %).
+    Few OFF counts bias a fit, and its profile intervals: by 1 to 7 % with 1 to 5 of them per bin and a signal of less
+    than 6 alpha counts per bin, by more with fewer (`gammax.fit` warns).
 
     Parameters
     ----------
