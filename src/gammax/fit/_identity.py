@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import pickle
+import sys
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,9 +21,11 @@ import numpy as np
 from gammax.errors import FitError
 from gammax.models._function import ByIdentity
 
-_VERSIONED = {"gammax", "jax", "jaxlib", "numpy", "equinox", "scipy", "astropy", "jaxtyping", "builtins", "math"}
+_VERSIONED = {"gammax", "jax", "jaxlib", "numpy", "equinox", "scipy", "astropy", "jaxtyping", *sys.stdlib_module_names}
 _PLAIN = str | bytes | int | float | complex | None | type(Ellipsis) | np.dtype
-# what a class is not told apart by: made by the language, or asked for by `dataclass` itself
+# constants of a program: whether equal ones are one object is the compiler's choice
+_SHARED_BY_CHANCE = tuple | types.CodeType | np.ndarray | np.generic
+# of the methods that the language gives a meaning to, those that compute something
 _OWN_METHODS = ("__call__", "__init__", "__post_init__", "__getattr__")
 
 
@@ -45,14 +49,15 @@ def _words(value: Any, seen: dict[int, tuple[int, Any]]) -> Iterator[str | bytes
     if isinstance(value, _PLAIN):
         yield f"{type(value).__name__} {value!r}"
         return
-    if id(value) in seen:
-        yield f"again {seen[id(value)][0]}"
-        return
-    seen[id(value)] = len(seen), value
+    if not isinstance(value, _SHARED_BY_CHANCE):
+        if id(value) in seen:
+            yield f"again {seen[id(value)][0]}"
+            return
+        seen[id(value)] = len(seen), value
     yield f"{type(value).__module__}.{type(value).__qualname__}"
     if isinstance(value, np.ndarray | np.generic | jax.Array) and np.asarray(value).dtype != object:
         array = np.ascontiguousarray(value)
-        yield f"{array.dtype}{np.shape(value)}"
+        yield f"{array.dtype}{np.shape(value)}{getattr(value, 'unit', '')}"
         yield array.tobytes()
         return
     parts = _parts(value)
@@ -99,26 +104,46 @@ def _of_code(value: Any) -> list[Any]:
     if hasattr(value, "__wrapped__"):
         # of jax.jit and the like
         return [value.__wrapped__]
-    if hasattr(value, "__dict__"):
-        return [type(value), vars(value)]
-    text = repr(value)
     if type(value) is object:
         return []
+    if _is_foreign(value):
+        return [_pickled(value)]
+    if hasattr(value, "__dict__"):
+        cached = functools.cached_property
+        held = {name: part for name, part in vars(value).items() if not isinstance(_static(value, name), cached)}
+        return [type(value), held]
+    text = repr(value)
     if " at 0x" in text:
-        raise FitError(
-            "GX-FIT-317",
-            "the file could not tell this batch from one with another object in its place",
-            found=text,
-            do="give no path, or make the object a function or a class of Python with what it holds as attributes",
-        )
+        raise _unknown(value)
     return [text]
+
+
+def _unknown(value: Any) -> FitError:
+    return FitError(
+        "GX-FIT-317",
+        "the file could not tell this batch from one with another object in its place",
+        found=repr(value),
+        do="give no path, or make the object a function or a class of Python with what it holds as attributes",
+    )
+
+
+def _pickled(value: Any) -> bytes:
+    try:
+        return pickle.dumps(value, protocol=5)
+    except Exception as error:
+        raise _unknown(value) from error
+
+
+def _static(value: Any, name: str) -> Any:
+    return next((vars(base)[name] for base in type(value).__mro__ if name in vars(base)), None)
 
 
 def _of_function(function: types.FunctionType) -> list[Any]:
     cells = [part for cell in function.__closure__ or () for part in _filling(cell)]
     if _is_versioned(function):
         return [_name(function), *cells]
-    used = {name: function.__globals__[name] for name in _names(function.__code__) if name in function.__globals__}
+    names, known = _names(function.__code__), function.__globals__
+    used = {name: known[name] for name in names if name in known and not _is_foreign(known[name])}
     return [function.__code__, function.__defaults__, function.__kwdefaults__, *cells, used]
 
 
@@ -155,4 +180,14 @@ def _name(value: Any) -> str:
 
 
 def _is_versioned(value: Any) -> bool:
-    return (getattr(value, "__module__", None) or "").partition(".")[0] in _VERSIONED
+    return _package(value) in _VERSIONED
+
+
+def _is_foreign(value: Any) -> bool:
+    """Whether it is an object of somebody else's class: a logger, coordinates."""
+    kept = isinstance(value, np.ndarray | np.generic | jax.Array | functools.partial) or _package(value) == "gammax"
+    return not kept and _is_versioned(value)
+
+
+def _package(value: Any) -> str:
+    return (getattr(value, "__module__", None) or "").partition(".")[0]

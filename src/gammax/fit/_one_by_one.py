@@ -6,7 +6,7 @@ While one cube is fitted the next is made ready.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,6 +29,7 @@ from gammax.likelihood._cube_build import forget_sizes
 from gammax.likelihood._likelihood import as_datasets
 from gammax.likelihood._problem import no_bins
 from gammax.likelihood._table import Slots, factor_scale
+from gammax.maps import MapAxis
 from gammax.models import Models
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ def run_one_by_one(fit: Fit, members: Sequence[Any], models: Models, path: str |
     line = _Line(fit, members, models, frame, repeatable=path is not None)
     mark = "" if path is None else _fingerprint(fit, members, models)
     solved, done = run_plan(Plan(len(members), len(free), 1, line.solve), path, mark)
-    if line.errors and len(line.errors) == done.sum():
-        raise line.errors[min(line.errors)]
+    failed = [k for k in line.errors if done[k]]
+    if failed and len(failed) == len(done):
+        raise line.errors[min(failed)]
     known = np.where((solved.n_steps == 0) & np.isfinite(solved.value), NO_DATA, OK)
     held = np.tile(slots.column("min")[free] >= slots.column("max")[free], (len(members), 1))
     results = results_of(frame, models, solved, np.where(done, known, INTERRUPTED), held)
@@ -87,7 +89,8 @@ class _Line:
         """Minimum of one member, as a batch of one, in the factors of the models at their start."""
         k = int(rows[0])
         for following in (k, k + 1):
-            if following < len(self._members) and following not in self._begun:
+            known = following in self._begun or following in self.errors
+            if following < len(self._members) and not known:
                 self._try_to_begin(following)
         begun = self._begun.pop(k, None)
         if begun is None:
@@ -122,12 +125,20 @@ class _Line:
         if begun.coming is None:
             value = np.array([float(begun.likelihood(begun.likelihood.theta0))])
             return blank(1, len(self._frame.names))._replace(value=value)
-        solved, n_steps, dense = self._wait(begun), 0, False
+        solved, begun = self._anchored(k, begun, dense=False)
         if solved.lowest[0] < 0:
-            n_steps, dense, begun = solved.n_steps, True, self._begin(k, begun.models, dense=True)
-            solved = self._wait(begun)
+            # from where the last merged fit began: it may have run away into what merging rewards
+            n_steps = solved.n_steps
+            solved, begun = self._anchored(k, self._begin(k, begun.models, dense=True), dense=True)
+            solved = solved._replace(n_steps=solved.n_steps + n_steps)
+        return _rescaled(solved, np.asarray(begun.likelihood.problem.scale) / self._frame.scale)
+
+    def _anchored(self, k: int, begun: _Begun, dense: bool) -> tuple[Solved, _Begun]:
+        """Minimum with responses looked up near it, and the fit that found it."""
+        solved, n_steps = self._wait(begun), 0
         for _ in range(_ANCHORS):
-            if not solved.converged[0]:
+            # what a negative part rewards in merged bins is no place to go on from
+            if not solved.converged[0] or solved.lowest[0] < 0:
                 break
             values = solved.theta[0] * np.asarray(begun.likelihood.problem.scale)
             models = _fitted_models(begun.models, values, np.zeros((len(values),) * 2))
@@ -135,8 +146,7 @@ class _Line:
                 break
             n_steps, begun = n_steps + solved.n_steps, self._begin(k, models, dense)
             solved = self._wait(begun)
-        ratio = np.asarray(begun.likelihood.problem.scale) / self._frame.scale
-        return _rescaled(solved._replace(n_steps=solved.n_steps + n_steps), ratio)
+        return solved._replace(n_steps=solved.n_steps + n_steps), begun
 
     def _wait(self, begun: _Begun) -> Solved:
         solved, problem = self._collect(begun.coming), begun.likelihood.problem
@@ -160,24 +170,40 @@ def _rescaled(solved: Solved, ratio: np.ndarray) -> Solved:
 
 
 def _fingerprint(fit: Fit, members: Sequence[Any], models: Models) -> str:
-    """Digest of the settings, the models, and the data of all members."""
-    known: dict[int, tuple[Any, str]] = {}
+    """Digest of the settings, the models, and the data and geometries of all members."""
+    found = [[digest_of(*_facts(dataset)) for dataset in as_datasets(member)] for member in members]
+    return digest_of((fit.tolerance, fit.max_steps, fit.order, found), [models])
 
-    def digest(values: Any) -> str:
-        # what members share is read once; it is kept, so that nothing else gets its address
-        if id(values) not in known:
-            known[id(values)] = values, digest_of((), [values])
-        return known[id(values)][1]
 
-    def words(part: Any, depth: int = 2) -> list[str]:
+def _facts(dataset: Any) -> tuple[Any, list[Any]]:
+    """What a fit reads of a dataset besides its arrays, and those."""
+    if not hasattr(dataset, "stat_type"):
+        return (), [dataset]
+    words: list[Any] = [dataset.name, dataset.stat_type]
+    arrays: list[Any] = []
+
+    def look(part: Any, name: str, depth: int) -> None:
         if isinstance(getattr(part, "data", None), np.ndarray):
-            return [digest(part.data)]
-        # responses are maps with something around them
-        inner = vars(part).values() if depth and hasattr(part, "__dict__") else ()
-        return [word for other in inner for word in words(other, depth - 1)]
+            axes = part.geom.axes if hasattr(part, "geom") else _axes_of(part)
+            words.extend((name, type(part).__name__, str(getattr(part, "unit", "")), *_of_geom(part, axes)))
+            arrays.extend((part.data, *(axis.nodes for axis in axes)))
+        elif depth and dataclasses.is_dataclass(part):
+            # responses are maps with something around them
+            for field in dataclasses.fields(part):
+                look(getattr(part, field.name), f"{name}.{field.name}", depth - 1)
 
-    found = []
-    for member in members:
-        for dataset in as_datasets(member):
-            found += words(dataset) if hasattr(dataset, "stat_type") else [digest_of((), [dataset])]
-    return digest_of((fit.tolerance, fit.max_steps, fit.order, *found), [models])
+    look(dataset, "", 2)
+    return words, arrays
+
+
+def _axes_of(part: Any) -> list[MapAxis]:
+    return [axis for axis in vars(part).values() if isinstance(axis, MapAxis)]
+
+
+def _of_geom(part: Any, axes: Iterable[MapAxis]) -> list[str]:
+    """Projection and region of a map, and its axes without their nodes."""
+    geom = getattr(part, "geom", None)
+    wcs = getattr(geom, "wcs", None)
+    header = "" if wcs is None else wcs.to_header_string(relax=True)
+    place = [header, str(getattr(geom, "npix", "")), repr(getattr(geom, "region", None))]
+    return place + [f"{axis.name} {axis.unit} {axis.interp} {axis.node_type}" for axis in axes]

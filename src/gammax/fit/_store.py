@@ -16,9 +16,11 @@ import struct
 import time
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import version
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import jax
 import numpy as np
@@ -52,8 +54,7 @@ class SweepFile:
     def __enter__(self) -> SweepFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # not "a": what is torn is cut off
-            self._stream: BinaryIO = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+            self._stream = self._opened()
         except OSError as error:
             raise ResourceError("GX-FIT-311", f"cannot open: {error.strerror}", file=self._path) from error
         try:
@@ -64,6 +65,10 @@ class SweepFile:
             raise
         return self
 
+    def _opened(self) -> FileIO:
+        # not "a": what is torn is cut off; unbuffered: what could not be written is not tried again at the end
+        return FileIO(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+
     def __exit__(self, *_: object) -> None:
         self._stream.close()
 
@@ -72,6 +77,7 @@ class SweepFile:
         found = self._stream.readline(_LONGEST_LINE)
         if found != line and line.startswith(found):
             self._write(line, 0)
+            _keep_name(self._path.parent)
         elif found != line:
             self._refuse(found)
         self._first = len(line)
@@ -94,12 +100,23 @@ class SweepFile:
         )
 
     def read(self) -> dict[int, Solved]:
-        """Finished chunks; what is torn behind them is cut off, with a warning."""
+        """Finished chunks; damaged ones are left out, and what is torn behind the last good one is cut off, with a
+        warning."""
         parts: dict[int, Solved] = {}
         self._stream.seek(self._first)
-        good = self._first
+        good, damaged, last = self._first, set[int](), set[int]()
         while (record := self._record()) is not None:
-            parts[record[0]], good = record[1], self._stream.tell()
+            index, solved = record
+            if solved is None:
+                last.add(index)
+                continue
+            parts[index], good, damaged, last = solved, self._stream.tell(), damaged | last, set()
+        if lost := damaged - parts.keys():
+            warnings.warn(
+                f"{self._path} is damaged: {len(lost)} chunks in it are made again, {len(parts)} are kept",
+                GammaxWarning,
+                stacklevel=2,
+            )
         torn = self._stream.seek(0, os.SEEK_END) - good
         if torn:
             self._stream.truncate(good)
@@ -125,8 +142,10 @@ class SweepFile:
     def _write(self, content: bytes, place: int) -> None:
         try:
             self._stream.seek(place)
-            self._stream.write(content)
-            self._stream.flush()
+            rest = memoryview(content)
+            while rest:
+                # a nearly full disk takes some of it, and tells the next time
+                rest = rest[self._stream.write(rest) :]
             os.fsync(self._stream.fileno())
         except OSError as error:
             raise ResourceError("GX-FIT-311", f"cannot write: {error.strerror}", file=self._path) from error
@@ -134,8 +153,8 @@ class SweepFile:
     def _parts(self, solved: Solved) -> list[tuple[np.ndarray, tuple[str, tuple[int, ...]]]]:
         return list(zip(solved, _layout(self._size), strict=True))
 
-    def _record(self) -> tuple[int, Solved] | None:
-        """Next chunk, None where there is no whole one."""
+    def _record(self) -> tuple[int, Solved | None] | None:
+        """Next chunk, without its content where that is damaged; None where there is no whole one."""
         head = self._stream.read(_HEAD.size)
         if len(head) < _HEAD.size:
             return None
@@ -146,8 +165,10 @@ class SweepFile:
         if mark != _MARK or rows <= 0 or length != sum(sizes):
             return None
         payload, digest = self._stream.read(length), self._stream.read(_DIGEST)
-        if hashlib.sha256(head + payload).digest() != digest:
+        if len(digest) < _DIGEST:
             return None
+        if hashlib.sha256(head + payload).digest() != digest:
+            return index, None
         ends = np.cumsum(sizes)
         arrays = [
             np.frombuffer(payload[end - size : end], kind).reshape(rows, *shape)
@@ -188,7 +209,7 @@ def digest_of(settings: Any, trees: Iterable[Any]) -> str:
     return digest.hexdigest()
 
 
-def _lock(stream: BinaryIO, path: Path) -> None:
+def _lock(stream: FileIO, path: Path) -> None:
     """Keep other processes from writing into the same file, where the system can."""
     try:
         import fcntl
@@ -199,7 +220,21 @@ def _lock(stream: BinaryIO, path: Path) -> None:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
-        except OSError as error:
+        except BlockingIOError as error:
             if time.monotonic() - begun > _PATIENCE_S:
-                raise FitError("GX-FIT-314", "another process works on this batch", file=path) from error
+                busy = "another process, or an interrupted batch of this one, works on this batch"
+                raise FitError("GX-FIT-314", busy, file=path) from error
             time.sleep(0.05)
+        except OSError:
+            # a file system without locks
+            return
+
+
+def _keep_name(folder: Path) -> None:
+    """Put the name of a new file on the disk, too, where the system can."""
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

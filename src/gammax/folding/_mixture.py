@@ -16,7 +16,6 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import erf
 from scipy import special
-from scipy.ndimage import map_coordinates
 
 from gammax.folding._plane import Plane, namespace
 
@@ -205,6 +204,9 @@ def local_quadratic(exposure: np.ndarray, x: float, y: float, scale: np.ndarray,
     ----------
     scale : degrees per pixel along x and y.
     """
+    # imported where it is needed, as it takes a while
+    from scipy.ndimage import map_coordinates
+
     rows, columns = np.indices(exposure.shape[1:])
     u, v = (columns - x) * scale[0], (rows - y) * scale[1]
     near = np.hypot(u, v) <= max(radius, 2.5 * scale.max())

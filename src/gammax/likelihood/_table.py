@@ -136,7 +136,6 @@ class Recipe:
         return isinstance(other, Recipe) and self._key == other._key
 
     def __repr__(self) -> str:
-        # what a digest of a likelihood knows it by
         return f"Recipe{self._key}"
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
-from scipy import ndimage
 
 from gammax.errors import DataValueError, GeometryError, SchemaError, did_you_mean
 from gammax.maps._map_data import frozen
@@ -75,6 +74,9 @@ class WcsFilters:
         ------
         SchemaError : unknown kernel. UnitError : `width` is no angle. GeometryError : it is not positive.
         """
+        # imported where it is needed, as it takes a while
+        from scipy import ndimage
+
         size = float(np.mean(self.geom.to_pixels(width)))
         data, flat = self.data.astype(float), [0] * len(self.geom.axes)
         if kernel == "gauss":

@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 from astropy.coordinates import SkyCoord
-from scipy import ndimage
 
 from gammax.errors import GeometryError
 from gammax.maps._map_data import finite_sum, frozen
@@ -124,6 +123,9 @@ class WcsResampling:
         shares = _shares(self.geom, geom) if preserve_counts and not self.is_mask else 1.0
         if order == 0:
             return self.replace(geom=geom, data=frozen(_repeat(self.data, geom.data_shape) * shares))
+        # imported where it is needed, as it takes a while
+        from scipy import ndimage
+
         scale = [n / m for n, m in zip(self.data.shape, geom.data_shape, strict=True)]
         pix = [(np.arange(m) + 0.5) * s - 0.5 for m, s in zip(geom.data_shape, scale, strict=True)]
         grid = np.meshgrid(*pix, indexing="ij")

@@ -45,6 +45,10 @@ class Parameter(eqx.Module):
     link: str | None = eqx.field(static=True)
     interp: str = eqx.field(static=True)
 
+    # equinox looks at every attribute that is read, for methods that are handed to JAX as they are: those of parameters
+    # are not, and a fit reads some five hundred of their attributes
+    __getattribute__ = object.__getattribute__
+
     def __init__(
         self,
         name: str,

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from scipy import special
-from scipy.optimize import brentq
 
 LOG_SMALLEST = -650.0  # below exp of this, tail probabilities are taken in logarithms
 
@@ -72,5 +71,8 @@ def crossing(function: Callable[[float], float]) -> float:
     top = 1.0
     while function(top) > 0:
         top *= 2.0
+    # a tenth of a second, which a fit does without
+    from scipy.optimize import brentq
+
     zero: Any = brentq(function, 0.0, top, xtol=1e-13, rtol=1e-14)
     return zero
