@@ -16,6 +16,7 @@ ORDER = (
     "units",
     "_versions",
     "_paths",
+    "_regions",
     "_cache",
     "_fits",
     "_yaml",

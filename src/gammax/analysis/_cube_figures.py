@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from regions import PointSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.analysis._run_figures import draw_exclusion
 from gammax.analysis._sky_images import SkyImages
 from gammax.maps import WcsNDMap
@@ -196,13 +196,13 @@ def _draw_names(models: list[Any], images: SkyImages, ax: Axes, color: str) -> N
 def _half_height(spatial: Any, geom: Any) -> float:
     """Of the outline of a source, in pixels; nothing for a point."""
     region = spatial.to_region()
-    pixels = None if isinstance(region, PointSkyRegion) else region_to_pixel(region, geom.wcs)
+    pixels = None if isinstance(region, sky_regions.PointSkyRegion) else region_to_pixel(region, geom.wcs)
     return 0.0 if pixels is None else 0.5 * (pixels.bounding_box.iymax - pixels.bounding_box.iymin)
 
 
 def _outline(region: Any, geom: Any, ax: Axes, color: str, linewidth: float) -> None:
     for part in parts_of(region):
-        pixels = None if isinstance(part, PointSkyRegion) else region_to_pixel(part, geom.wcs)
+        pixels = None if isinstance(part, sky_regions.PointSkyRegion) else region_to_pixel(part, geom.wcs)
         if pixels is not None:
             ax.add_artist(pixels.as_artist(facecolor="none", edgecolor=color, linewidth=linewidth, fill=False))
 

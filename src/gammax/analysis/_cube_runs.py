@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 from astropy.table import Table
-from regions import CircleSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.analysis._ledger import Sums
 from gammax.analysis._record import USED, Column, Run, make_run, make_table, observed, table_columns
 from gammax.data import Observations
@@ -51,7 +51,7 @@ class CubeRuns:
     sums: dict[str, Sums]
     bins: np.ndarray
     axis: MapAxis
-    region: CircleSkyRegion | None = None
+    region: sky_regions.CircleSkyRegion | None = None
     exclusion: WcsNDMap | None = None
 
     @classmethod
@@ -61,7 +61,7 @@ class CubeRuns:
         sums: dict[str, Sums],
         skipped: dict[str, str],
         geom: WcsGeom,
-        region: CircleSkyRegion | None,
+        region: sky_regions.CircleSkyRegion | None,
         exclusion: WcsNDMap | None,
     ) -> Self:
         """Record of a reduction; reads headers and good times once more."""

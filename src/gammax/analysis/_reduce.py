@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from astropy.coordinates import Angle, SkyCoord
-from regions import CircleSkyRegion, PointSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.analysis._check import convert_section
 from gammax.analysis._sections import EnergyAxis, ReflectedOptions, SafeMaskOptions, WobbleOptions
 from gammax.data import Observations
@@ -95,7 +95,7 @@ def make_recipe(config: AnalysisConfig) -> Recipe:
     axes = section.geom.axes
     geom = RegionGeom.create(region, [make_axis(config, axes.energy, "energy")])
     dataset = SpectrumDataset.create(geom, make_axis(config, axes.energy_true, "energy_true"), "reduced")
-    if isinstance(region, PointSkyRegion) and section.containment_correction:
+    if isinstance(region, sky_regions.PointSkyRegion) and section.containment_correction:
         raise SchemaError(
             "GX-ANALYSIS-073",
             "an ON region without radius has no containment to correct for",
@@ -185,7 +185,7 @@ def missing_key(config: AnalysisConfig, section: str, key: str, expected: str) -
     )
 
 
-def on_region(config: AnalysisConfig) -> CircleSkyRegion | PointSkyRegion:
+def on_region(config: AnalysisConfig) -> sky_regions.CircleSkyRegion | sky_regions.PointSkyRegion:
     """Region of the section on_region; without radius a point.
 
     Raises
@@ -199,7 +199,7 @@ def on_region(config: AnalysisConfig) -> CircleSkyRegion | PointSkyRegion:
             raise missing_key(config, section, key, expected)
     center = sky_position(config, circle, section)
     if circle.radius is None:
-        return PointSkyRegion(center)
+        return sky_regions.PointSkyRegion(center)
     radius = Angle(circle.radius)
     if not radius.value > 0:
         raise DataValueError(
@@ -210,7 +210,7 @@ def on_region(config: AnalysisConfig) -> CircleSkyRegion | PointSkyRegion:
             found=circle.radius,
             expected="more than 0, or null for a point whose size is RAD_MAX of the responses",
         )
-    return CircleSkyRegion(center, radius)
+    return sky_regions.CircleSkyRegion(center, radius)
 
 
 def sky_position(config: AnalysisConfig, position: Any, section: str) -> SkyCoord:
@@ -252,7 +252,7 @@ def read_exclusion(config: AnalysisConfig) -> WcsNDMap | None:
 
 
 def _background(
-    config: AnalysisConfig, region: CircleSkyRegion | PointSkyRegion, exclusion: WcsNDMap | None
+    config: AnalysisConfig, region: sky_regions.CircleSkyRegion | sky_regions.PointSkyRegion, exclusion: WcsNDMap | None
 ) -> ReflectedRegionsBackgroundMaker:
     section, key = config.datasets.background, "datasets.background"
     if section.method != "reflected":
@@ -265,7 +265,7 @@ def _background(
             expected="reflected, or null for the background in the responses",
         )
     path = (*key.split("."), "parameters")
-    wobble = isinstance(region, PointSkyRegion) or "n_off_regions" in section.parameters
+    wobble = isinstance(region, sky_regions.PointSkyRegion) or "n_off_regions" in section.parameters
     options = convert_section(section.parameters, WobbleOptions if wobble else ReflectedOptions, config.file, path)
     given = as_angles(section.parameters)
     with at_key(config, ".".join(path)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from astropy.coordinates import Angle
-from regions import CircleSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.analysis._check import convert_section
 from gammax.analysis._ledger import Ledger
 from gammax.analysis._reduce import (
@@ -60,12 +60,12 @@ def make_cube_recipe(config: AnalysisConfig, models: Models | None = None) -> Re
     return Recipe(dataset, tuple(makers), exclusion, section.stack, 2 * Angle(section.geom.selection.offset_max))
 
 
-def source_region(config: AnalysisConfig, models: Models | None) -> CircleSkyRegion | None:
+def source_region(config: AnalysisConfig, models: Models | None) -> sky_regions.CircleSkyRegion | None:
     """Region whose counts are told by observation: the first of `source_regions`, None where there is none."""
     return next(iter(source_regions(config, models).values()), None)
 
 
-def source_regions(config: AnalysisConfig, models: Models | None) -> dict[str, CircleSkyRegion]:
+def source_regions(config: AnalysisConfig, models: Models | None) -> dict[str, sky_regions.CircleSkyRegion]:
     """Regions whose counts are shown: ``datasets.on_region`` alone, or one about each source that is not too large.
 
     The source of the flux points comes first.
@@ -73,14 +73,15 @@ def source_regions(config: AnalysisConfig, models: Models | None) -> dict[str, C
     circle = config.datasets.on_region
     if config.datasets.type == "3d" and circle != SkyCircle():
         region = on_region(config)
-        if not isinstance(region, CircleSkyRegion):
-            region = CircleSkyRegion(region.center, Angle(_REGION_DEG, "deg"))
+        if not isinstance(region, sky_regions.CircleSkyRegion):
+            region = sky_regions.CircleSkyRegion(region.center, Angle(_REGION_DEG, "deg"))
         return {"datasets.on_region": region}
     sources = [] if models is None else [model for model in models.sky_models if model.spatial_model is not None]
     sources = [model for model in sources if model.position is not None and _radius(model) < _WIDEST_DEG]
     sources.sort(key=lambda model: model.name != config.flux_points.source)
     return {
-        model.name: CircleSkyRegion(model.position, Angle(_REGION_DEG + _radius(model) / 2, "deg")) for model in sources
+        model.name: sky_regions.CircleSkyRegion(model.position, Angle(_REGION_DEG + _radius(model) / 2, "deg"))
+        for model in sources
     }
 
 

@@ -6,8 +6,8 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from regions import CompoundSkyRegion, PointSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.analysis._runs import Runs
 from gammax.maps import WcsNDMap
 from gammax.maps._region import parts_of
@@ -57,7 +57,7 @@ def plot_sky(runs: Runs, figure: Figure) -> str:
     ax.set_ylim(-0.5, image.geom.npix[1] - 0.5)
     if len(groups) <= len(_COLORS):
         figure.legend(loc="outside upper center", ncols=min(len(groups), _MOST_COLUMNS))
-    what = "position" if isinstance(runs.region.region, PointSkyRegion) else "region"
+    what = "position" if isinstance(runs.region.region, sky_regions.PointSkyRegion) else "region"
     parts = [f"ON {what} (white)"]
     parts += [f"OFF {what}s in the colour of their pointing (+)"] if has_off else ["pointings (+)"]
     parts += ["exclusion mask (dashed)"] if excluded else []
@@ -88,12 +88,12 @@ def _draw_off(runs: Runs, members: list[str], color: str, ax: Any, image: WcsNDM
 
 
 def _draw(region: Any, image: WcsNDMap, ax: Any, color: str, linewidth: float) -> None:
-    if isinstance(region, PointSkyRegion):
+    if isinstance(region, sky_regions.PointSkyRegion):
         x, y = image.geom.coord_to_pix(region.center)
         style = {"markeredgecolor": color, "markeredgewidth": linewidth}
         ax.plot(x, y, "o", markersize=12, markerfacecolor="none", **style)
         return
-    pixels = None if isinstance(region, CompoundSkyRegion) else region_to_pixel(region, image.geom.wcs)
+    pixels = None if isinstance(region, sky_regions.CompoundSkyRegion) else region_to_pixel(region, image.geom.wcs)
     if pixels is not None:
         ax.add_artist(pixels.as_artist(facecolor="none", edgecolor=color, linewidth=linewidth, fill=False))
 

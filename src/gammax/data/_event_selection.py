@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from regions import CircleSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.data._times import interval_seconds
 from gammax.errors import DataValueError, SchemaError, did_you_mean
 from gammax.maps import RegionGeom
@@ -55,7 +55,7 @@ class EventSelection:
         radec = self.radec
         inside = np.zeros(len(self), dtype=bool)
         for part in parts_of(parse_region(region)):
-            if isinstance(part, CircleSkyRegion):
+            if isinstance(part, sky_regions.CircleSkyRegion):
                 inside |= part.center.separation(radec) < part.radius
             else:
                 inside |= np.asarray(RegionGeom.create(part).contains(radec))

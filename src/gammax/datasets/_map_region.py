@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from regions import CircleSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.datasets._map_off import grouped
 from gammax.errors import GeometryError, SchemaError
 from gammax.irf import EDispKernel
@@ -118,7 +118,7 @@ def _in_region(dataset: Any, geom: RegionGeom, inside: np.ndarray) -> dict[str, 
 
 
 def _containment(dataset: Any, region: Any, energy_axis_true: Any) -> np.ndarray:
-    if not isinstance(region, CircleSkyRegion):
+    if not isinstance(region, sky_regions.CircleSkyRegion):
         raise GeometryError("GX-DATASETS-263", "a containment correction needs a circle", found=type(region).__name__)
     if dataset.psf is None:
         raise SchemaError("GX-DATASETS-264", "a containment correction needs a PSF", dataset=dataset.name)

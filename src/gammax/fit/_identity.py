@@ -1,4 +1,4 @@
-"""What code is, in bytes: by this a file knows whether the functions and classes of a batch are those it was begun with.
+"""What code is, in bytes: by it a file knows whether functions and classes of a batch are those it was begun with.
 
 A name is not enough: the functions that a factory makes differ in what they close over, and a class may be edited. Of
 code that comes with a version (our own, JAX's and so on) the name is taken, of any other what it does: its
@@ -162,7 +162,7 @@ def _of_class(kind: type) -> list[Any]:
         for name in sorted(vars(base)):
             part = getattr(base, name, None)
             code = isinstance(part, types.FunctionType | types.MethodType | property)
-            if code and name in _OWN_METHODS or not name.startswith("__") and (code or isinstance(part, _PLAIN)):
+            if (code and name in _OWN_METHODS) or (not name.startswith("__") and (code or isinstance(part, _PLAIN))):
                 # of a method of the class the function: the class itself is being described
                 found += [name, part.__func__ if isinstance(part, types.MethodType) else part]
     return found

@@ -195,6 +195,19 @@ def _seen_area(area: Array, u: Array, v: Array, ratio: Array, variance: Array) -
     return xp.stack([constant, slope_x, slope_y, *bends], axis=-1)
 
 
+def _bilinear(images: np.ndarray, x: float, y: float) -> np.ndarray:
+    """Values (T,) of images (T, ny, nx) at a pixel position; outside, those at the border."""
+    (j, k, u), (i, m, v) = (_neighbours(at, n) for at, n in ((x, images.shape[2]), (y, images.shape[1])))
+    below, above = ((1 - u) * images[:, row, j] + u * images[:, row, k] for row in (i, m))
+    return (1 - v) * below + v * above
+
+
+def _neighbours(at: float, size: int) -> tuple[int, int, float]:
+    """Pixels on both sides of a position, and the fraction of the way between them."""
+    at = min(max(at, 0.0), size - 1.0)
+    return int(at), min(int(at) + 1, size - 1), at - int(at)
+
+
 def local_quadratic(exposure: np.ndarray, x: float, y: float, scale: np.ndarray, radius: float) -> np.ndarray:
     """Quadratics (T, 6) of maps (T, ny, nx) about a pixel position, least squares within a radius [deg].
 
@@ -204,14 +217,11 @@ def local_quadratic(exposure: np.ndarray, x: float, y: float, scale: np.ndarray,
     ----------
     scale : degrees per pixel along x and y.
     """
-    # imported where it is needed, as it takes a while
-    from scipy.ndimage import map_coordinates
-
     rows, columns = np.indices(exposure.shape[1:])
     u, v = (columns - x) * scale[0], (rows - y) * scale[1]
     near = np.hypot(u, v) <= max(radius, 2.5 * scale.max())
     u, v, values = u[near], v[near], exposure[:, near]
-    constant = np.array([map_coordinates(image, [[y], [x]], order=1, mode="nearest")[0] for image in exposure])
+    constant = _bilinear(exposure, x, y)
     terms = np.stack([u, v, u * u, u * v, v * v])
     sizes = np.abs(terms).max(axis=1, keepdims=True)
     terms = terms / sizes

@@ -10,9 +10,9 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from regions import PointSkyRegion
 from scipy.special import ndtr
 
+from gammax import _regions as sky_regions
 from gammax.errors import GeometryError
 from gammax.maps import WcsGeom
 from gammax.maps._region import create_wcs
@@ -50,7 +50,11 @@ def region_image(geom: RegionGeom, dataset: str) -> RegionImage:
     same = (image for other, image in _IMAGES if place.frame == other.frame and place.is_allclose(other))
     found = next(same, None)
     if found is None:
-        if place.region is None or isinstance(place.region, PointSkyRegion) or not place.solid_angle().value > 0:
+        if (
+            place.region is None
+            or isinstance(place.region, sky_regions.PointSkyRegion)
+            or not place.solid_angle().value > 0
+        ):
             raise GeometryError(
                 "GX-FOLD-014",
                 "nothing of a source is inside the region, which is a point or not known",

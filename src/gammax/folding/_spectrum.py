@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 from jax import Array
-from regions import PointSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax._config import require_x64
 from gammax.folding._cube import predict_cube
 from gammax.folding._flux import choose_models, fold_flux, total_flux
@@ -89,7 +89,7 @@ def reaches(model: SkyModel, dataset: SpectrumDataset | SpectrumDatasetOnOff) ->
     unknown, always does.
     """
     geom, position = dataset.geom, model.position
-    if position is None or geom.region is None or isinstance(geom.region, PointSkyRegion):
+    if position is None or geom.region is None or isinstance(geom.region, sky_regions.PointSkyRegion):
         return True
     extent = np.sqrt(geom.solid_angle().to_value("deg2") / np.pi) + (model.evaluation_radius or 0.0)
     touches = bool(model.evaluation_radius) and geom.center_skydir.separation(position).deg < extent

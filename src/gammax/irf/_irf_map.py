@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from regions import PointSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax._fits import open_fits, write_fits
 from gammax.errors import DataValueError, GammaxWarning, GeometryError, SchemaError, UnitError, did_you_mean
 from gammax.irf._irf_map_files import check_format, irf_map_hdus, read_irf_maps
@@ -194,11 +194,11 @@ class IRFMap:
         """
         region = self.geom.center_skydir if region is None else region
         point = region if isinstance(region, SkyCoord) else None
-        shape = PointSkyRegion(point) if point is not None else parse_region(region)
+        shape = sky_regions.PointSkyRegion(point) if point is not None else parse_region(region)
         if self.is_region:
             return self
         inside = np.zeros(self.geom.image_shape, bool)
-        if point is None and not isinstance(shape, PointSkyRegion):
+        if point is None and not isinstance(shape, sky_regions.PointSkyRegion):
             inside = self.geom.to_image().region_mask(shape).data & self._is_valid
         geom = RegionGeom.create(shape, self.geom.axes)
         if not inside.any():

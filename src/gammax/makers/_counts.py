@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
-from regions import CircleSkyRegion, PixCoord, PixelRegion, PointSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.data import EventList, Observation
 from gammax.errors import GammaxWarning, GeometryError, SchemaError
 from gammax.irf import RadMax2D
@@ -35,12 +35,12 @@ def counts_in_region(events: EventList, geom: RegionGeom) -> np.ndarray:
 
 
 def counts_in_pixel_regions(
-    events: EventList, regions: Iterable[PixelRegion], image: WcsGeom, axis: MapAxis
+    events: EventList, regions: Iterable[sky_regions.PixelRegion], image: WcsGeom, axis: MapAxis
 ) -> np.ndarray:
     """Events inside any of several regions of an image (those in two of them once) per energy bin."""
     x, y = image.coord_to_pix(events.radec)
     on_image = np.isfinite(x) & np.isfinite(y)
-    pixels = PixCoord(x[on_image], y[on_image])
+    pixels = sky_regions.PixCoord(x[on_image], y[on_image])
     inside = np.zeros(int(on_image.sum()), bool)
     for region in regions:
         inside |= region.contains(pixels)
@@ -71,7 +71,7 @@ def directional_cut(geom: RegionGeom, observation: Observation) -> RadMax2D | No
     GeometryError : region and responses do not fit. SchemaError : a point, and no RAD_MAX.
     """
     where = {"obs_id": observation.obs_id}
-    is_point = isinstance(geom.region, PointSkyRegion)
+    is_point = isinstance(geom.region, sky_regions.PointSkyRegion)
     if geom.region is None:
         raise GeometryError("GX-MAKERS-010", "the dataset has no region to reduce events to", **where)
     pointlike = observation.aeff is not None and observation.aeff.is_pointlike
@@ -126,7 +126,7 @@ def _check_reach(geom: RegionGeom, observation: Observation, rad_max: RadMax2D, 
 
 def _check_radius(region: Any, rad_max: RadMax2D, where: dict[str, Any]) -> None:
     is_fixed = rad_max.data.min() == rad_max.data.max()
-    if not is_fixed or not isinstance(region, CircleSkyRegion):
+    if not is_fixed or not isinstance(region, sky_regions.CircleSkyRegion):
         raise GeometryError(
             "GX-MAKERS-012",
             "the responses are point-like, and the ON region is not that of their cut",

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
-from regions import PointSkyRegion, SkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.data import Observation
 from gammax.datasets import SpectrumDataset, SpectrumDatasetOnOff
 from gammax.errors import GammaxWarning
@@ -89,9 +89,9 @@ class ReflectedRegionsBackgroundMaker:
         return onoff.replace(mask_safe=nothing)
 
 
-def _cuts_overlap(regions: list[SkyRegion], pointing: SkyCoord, rad_max: RadMax2D, axis: MapAxis) -> bool:
+def _cuts_overlap(regions: list[sky_regions.SkyRegion], pointing: SkyCoord, rad_max: RadMax2D, axis: MapAxis) -> bool:
     """Whether the largest cuts on the energy axis around any two positions touch."""
-    centers = [region.center for region in regions if isinstance(region, PointSkyRegion)]
+    centers = [region.center for region in regions if isinstance(region, sky_regions.PointSkyRegion)]
     if len(centers) < 2:
         return False
     offset = float(centers[0].separation(pointing).deg)

@@ -10,8 +10,8 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
-from regions import CompoundSkyRegion, PixCoord, PixelRegion, PointPixelRegion, SkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.errors import DataValueError, GammaxWarning, GeometryError
 from gammax.maps import RegionGeom, WcsGeom, WcsNDMap
 from gammax.maps._region import region_center
@@ -54,7 +54,9 @@ class ReflectedRegionsFinder:
             object.__setattr__(self, name, _angle(getattr(self, name), unit, name, positive))
         object.__setattr__(self, "binsz", _angle(self.binsz, "deg", "binsz", True))
 
-    def run(self, region: SkyRegion, center: SkyCoord, exclusion_mask: WcsNDMap | None = None) -> list[SkyRegion]:
+    def run(
+        self, region: sky_regions.SkyRegion, center: SkyCoord, exclusion_mask: WcsNDMap | None = None
+    ) -> list[sky_regions.SkyRegion]:
         """OFF regions, counter-clockwise from the ON region as the sky is seen; none where the pointing is inside it.
 
         Parameters
@@ -69,8 +71,8 @@ class ReflectedRegionsFinder:
         return [region_to_sky(part, geom.wcs) for part in pixels]
 
     def find(
-        self, region: SkyRegion, center: SkyCoord, exclusion_mask: WcsNDMap | None = None
-    ) -> tuple[list[PixelRegion], WcsGeom]:
+        self, region: sky_regions.SkyRegion, center: SkyCoord, exclusion_mask: WcsNDMap | None = None
+    ) -> tuple[list[sky_regions.PixelRegion], WcsGeom]:
         """As `run`, in pixels, with the image on which they are drawn."""
         geom = reference_geom(region, center, self.binsz)
         if RegionGeom.create(region).contains(center):
@@ -78,7 +80,7 @@ class ReflectedRegionsFinder:
         on = _OnRegion.place(region, center, geom)
         step = on.angle_seen() + self.min_distance
         angle, last = step + self.min_distance_input, 2 * math.pi - step - self.min_distance_input
-        found: list[PixelRegion] = []
+        found: list[sky_regions.PixelRegion] = []
         while angle < last and len(found) < self.max_region_number:
             candidate = on.turned(angle)
             if _is_excluded(candidate, geom, exclusion_mask):
@@ -111,14 +113,16 @@ class WobbleRegionsFinder:
             raise DataValueError("GX-MAKERS-001", "there must be an OFF region", found=self.n_off_regions)
         object.__setattr__(self, "binsz", _angle(self.binsz, "deg", "binsz", True))
 
-    def run(self, region: SkyRegion, center: SkyCoord, exclusion_mask: WcsNDMap | None = None) -> list[SkyRegion]:
+    def run(
+        self, region: sky_regions.SkyRegion, center: SkyCoord, exclusion_mask: WcsNDMap | None = None
+    ) -> list[sky_regions.SkyRegion]:
         """OFF regions as `ReflectedRegionsFinder.run`; none, with a warning, where two regions share a pixel centre."""
         pixels, geom = self.find(region, center, exclusion_mask)
         return [region_to_sky(part, geom.wcs) for part in pixels]
 
     def find(
-        self, region: SkyRegion, center: SkyCoord, exclusion_mask: WcsNDMap | None = None
-    ) -> tuple[list[PixelRegion], WcsGeom]:
+        self, region: sky_regions.SkyRegion, center: SkyCoord, exclusion_mask: WcsNDMap | None = None
+    ) -> tuple[list[sky_regions.PixelRegion], WcsGeom]:
         """As `run`, in pixels, with the image on which they are drawn."""
         geom = reference_geom(region, center, self.binsz)
         on = _OnRegion.place(region, center, geom)
@@ -132,7 +136,7 @@ class WobbleRegionsFinder:
         return [part for part in turned[1:] if not _is_excluded(part, geom, exclusion_mask)], geom
 
 
-def reference_geom(region: SkyRegion, center: SkyCoord, binsz: float) -> WcsGeom:
+def reference_geom(region: sky_regions.SkyRegion, center: SkyCoord, binsz: float) -> WcsGeom:
     """Tangential image around the pointing, 4 offsets and 0.3 deg wide, in the frame of the region.
 
     The image is part of the rule: regions are drawn, and events counted in them, as they lie on it.
@@ -156,22 +160,22 @@ def _angle(value: Any, unit: str, name: str, positive: bool) -> float:
 class _OnRegion:
     """ON region and pointing on the image."""
 
-    pixels: PixelRegion
-    pivot: PixCoord
+    pixels: sky_regions.PixelRegion
+    pivot: sky_regions.PixCoord
     geom: WcsGeom
 
     @classmethod
-    def place(cls, region: SkyRegion, center: SkyCoord, geom: WcsGeom) -> _OnRegion:
-        if isinstance(region, CompoundSkyRegion) or not hasattr(region, "center"):
+    def place(cls, region: sky_regions.SkyRegion, center: SkyCoord, geom: WcsGeom) -> _OnRegion:
+        if isinstance(region, sky_regions.CompoundSkyRegion) or not hasattr(region, "center"):
             raise GeometryError("GX-MAKERS-003", "an ON region must be one shape", found=type(region).__name__)
         pixels = region_to_pixel(region, geom.wcs)
         if pixels is None:
             raise GeometryError(
                 "GX-MAKERS-006", "the ON region is 90 deg or more from the pointing", found=repr(region)
             )
-        return cls(pixels, PixCoord.from_sky(center, geom.wcs), geom)
+        return cls(pixels, sky_regions.PixCoord.from_sky(center, geom.wcs), geom)
 
-    def turned(self, angle: float) -> PixelRegion:
+    def turned(self, angle: float) -> sky_regions.PixelRegion:
         """ON region turned about the pointing by an angle [rad]."""
         return self.pixels.rotate(self.pivot, angle * u.rad)
 
@@ -191,9 +195,9 @@ class _OnRegion:
         return float(np.ptp((angle + math.pi) % (2 * math.pi)))
 
 
-def _pixels_inside(pixels: PixelRegion, geom: WcsGeom) -> tuple[np.ndarray, np.ndarray]:
+def _pixels_inside(pixels: sky_regions.PixelRegion, geom: WcsGeom) -> tuple[np.ndarray, np.ndarray]:
     """Pixel numbers x and y of the image with their centre inside a region; of a point the pixel that holds it."""
-    if isinstance(pixels, PointPixelRegion):
+    if isinstance(pixels, sky_regions.PointPixelRegion):
         x, y = np.floor(np.array([[pixels.center.x], [pixels.center.y]]) + 0.5).astype(int)
         return x, y
     box = pixels.bounding_box
@@ -201,11 +205,11 @@ def _pixels_inside(pixels: PixelRegion, geom: WcsGeom) -> tuple[np.ndarray, np.n
         np.clip(ends, 0, n) for ends, n in zip(((box.ixmin, box.ixmax), (box.iymin, box.iymax)), geom.npix, strict=True)
     )
     x, y = np.meshgrid(np.arange(left, right), np.arange(bottom, top))
-    inside = pixels.contains(PixCoord(x, y))
+    inside = pixels.contains(sky_regions.PixCoord(x, y))
     return x[inside], y[inside]
 
 
-def _is_excluded(pixels: PixelRegion, geom: WcsGeom, mask: WcsNDMap | None) -> bool:
+def _is_excluded(pixels: sky_regions.PixelRegion, geom: WcsGeom, mask: WcsNDMap | None) -> bool:
     """Whether a pixel centre inside a region is excluded; what lies outside the mask is not."""
     if mask is None:
         return False

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
-from regions import CircleSkyRegion, PointSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.data import Observation
 from gammax.errors import DataValueError, GeometryError, SchemaError
 from gammax.irf import EDispKernel
@@ -43,7 +43,7 @@ def points_of(geom: RegionGeom, use_region_center: bool) -> SkyCoord:
     center: Any = geom.center_skydir
     if center is None:
         raise GeometryError("GX-MAKERS-021", "the dataset has no region")
-    if use_region_center or isinstance(geom.region, PointSkyRegion):
+    if use_region_center or isinstance(geom.region, sky_regions.PointSkyRegion):
         return center[np.newaxis]
     width = float(np.max(geom.wcs.pixel_shape) * np.max(np.abs(geom.wcs.wcs.cdelt)))
     image = WcsGeom.create(
@@ -102,7 +102,7 @@ def containment(observation: Observation, geom: RegionGeom, axis: MapAxis, offse
             do="containment_correction=False",
             **where,
         )
-    if not isinstance(geom.region, CircleSkyRegion):
+    if not isinstance(geom.region, sky_regions.CircleSkyRegion):
         raise GeometryError(
             "GX-MAKERS-025",
             "the containment is corrected in circles only",

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
-from regions import CompoundSkyRegion, PointSkyRegion, Regions, SkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.errors import GeometryError
 
 WCS_BIN_DEG = 0.1
@@ -25,20 +25,20 @@ _CTYPES = {
 }
 
 
-def parse_region(region: Any) -> SkyRegion | None:
+def parse_region(region: Any) -> sky_regions.SkyRegion | None:
     """Region from a DS9 string (``icrs;circle(83.63, 22.01, 0.11)``), a list of regions (their union), or as it is.
 
     Raises
     ------
     GeometryError : not a region, or a region in pixels.
     """
-    if region is None or isinstance(region, SkyRegion):
+    if region is None or isinstance(region, sky_regions.SkyRegion):
         return region
     if isinstance(region, str):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # regions warns of a line that it does not understand, and leaves it out
-                region = list(Regions.parse(region, format="ds9"))
+                region = list(sky_regions.Regions.parse(region, format="ds9"))
         except Exception as error:
             raise GeometryError(
                 "GX-MAPS-030",
@@ -47,7 +47,7 @@ def parse_region(region: Any) -> SkyRegion | None:
                 expected="a DS9 string such as 'icrs;circle(83.63, 22.01, 0.11)'",
             ) from error
     parts = list(region) if isinstance(region, Iterable) else [region]
-    strange = next((part for part in parts if not isinstance(part, SkyRegion)), None)
+    strange = next((part for part in parts if not isinstance(part, sky_regions.SkyRegion)), None)
     if strange is not None or not parts:
         raise GeometryError(
             "GX-MAPS-031",
@@ -58,23 +58,23 @@ def parse_region(region: Any) -> SkyRegion | None:
     return union_of(parts)
 
 
-def union_of(parts: Iterable[SkyRegion]) -> SkyRegion:
+def union_of(parts: Iterable[sky_regions.SkyRegion]) -> sky_regions.SkyRegion:
     """Union of regions as one compound region (a single region stays itself)."""
-    return reduce(lambda left, right: CompoundSkyRegion(left, right, operator.or_), parts)
+    return reduce(lambda left, right: sky_regions.CompoundSkyRegion(left, right, operator.or_), parts)
 
 
-def parts_of(region: SkyRegion | None) -> list[SkyRegion]:
+def parts_of(region: sky_regions.SkyRegion | None) -> list[sky_regions.SkyRegion]:
     """Parts of a union, in the order in which `union_of` took them; inverse of `union_of`.
 
     Raises
     ------
     GeometryError : a compound that is no union (an intersection or a difference).
     """
-    parts: list[SkyRegion] = []
+    parts: list[sky_regions.SkyRegion] = []
     stack = [] if region is None else [region]
     while stack:
         part = stack.pop()
-        if not isinstance(part, CompoundSkyRegion):
+        if not isinstance(part, sky_regions.CompoundSkyRegion):
             parts.append(part)
         elif part.operator is operator.or_:
             stack += [part.region2, part.region1]
@@ -83,7 +83,7 @@ def parts_of(region: SkyRegion | None) -> list[SkyRegion]:
     return parts
 
 
-def region_center(region: SkyRegion) -> SkyCoord:
+def region_center(region: sky_regions.SkyRegion) -> SkyCoord:
     """Centre of a region; of a union or a polygon the mean direction of its parts or vertices."""
     parts = [_points(part) for part in parts_of(region)]
     if len(parts) == 1 and parts[0].isscalar:
@@ -101,14 +101,14 @@ def _lonlat(points: SkyCoord) -> tuple[np.ndarray, np.ndarray]:
     return representation.lon.deg, representation.lat.deg
 
 
-def _points(part: SkyRegion) -> SkyCoord:
+def _points(part: sky_regions.SkyRegion) -> SkyCoord:
     for name in ("center", "vertices"):
         if hasattr(part, name):
             return getattr(part, name)
     raise GeometryError("GX-MAPS-033", f"a {type(part).__name__} has no centre")
 
 
-def create_wcs(region: SkyRegion, bin_deg: float = WCS_BIN_DEG) -> WCS:
+def create_wcs(region: sky_regions.SkyRegion, bin_deg: float = WCS_BIN_DEG) -> WCS:
     """Tangential projection centred on a region and just large enough for it; its size is its ``pixel_shape``."""
     center = region_center(region)
     fine = tangential(center, bin_deg / _FINE, 1)
@@ -142,9 +142,9 @@ def tangential(center: Any, bin_deg: float, npix: int) -> WCS:
     return wcs
 
 
-def _half_extent(part: SkyRegion, wcs: WCS) -> float:
+def _half_extent(part: sky_regions.SkyRegion, wcs: WCS) -> float:
     """Largest distance in x or y [pixel, rounded] of a region from the centre of a one-pixel projection."""
-    if isinstance(part, PointSkyRegion):
+    if isinstance(part, sky_regions.PointSkyRegion):
         return float(np.max(np.abs(part.to_pixel(wcs).center.xy)))
     box = part.to_pixel(wcs).bounding_box
     return max(-box.ixmin, -box.iymin, box.ixmax - 1, box.iymax - 1)

@@ -11,8 +11,8 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
-from regions import SkyRegion
 
+from gammax import _regions as sky_regions
 from gammax._fits import file_of, get_hdu
 from gammax.errors import DataValueError, GeometryError
 from gammax.maps._axes import MapAxes
@@ -43,7 +43,7 @@ class RegionGeom:
     GeometryError : no sky region, or two axes of one name.
     """
 
-    region: SkyRegion | None
+    region: sky_regions.SkyRegion | None
     axes: MapAxes = MapAxes()  # noqa: RUF009
     wcs: WCS | None = None
 
@@ -84,7 +84,7 @@ class RegionGeom:
         return (*self.axes.array_shape, 1, 1)
 
     @property
-    def regions(self) -> list[SkyRegion]:
+    def regions(self) -> list[sky_regions.SkyRegion]:
         """Parts of the region; one unless it is a union, none without region."""
         return parts_of(self.region)
 
@@ -201,7 +201,7 @@ def _limit(limit: Any, edges: np.ndarray, round_to_edge: bool, name: str) -> flo
     return float(edges[np.argmin(np.abs(edges - value))]) if round_to_edge else value
 
 
-def _same_region(left: SkyRegion, right: SkyRegion) -> bool:
+def _same_region(left: sky_regions.SkyRegion, right: sky_regions.SkyRegion) -> bool:
     """Same shape, positions and sizes within 1e-6 deg (files hold pixel numbers, often rounded)."""
     if type(left) is not type(right):
         return False

@@ -6,8 +6,8 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from regions import CircleAnnulusSkyRegion, CircleSkyRegion, CompoundSkyRegion, PointSkyRegion, SkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.maps._region import WCS_BIN_DEG, create_wcs, region_center, tangential
 from gammax.maps._solid_angle import solid_angle
 from gammax.maps._wcs_region import image_mask
@@ -15,21 +15,21 @@ from gammax.maps._wcs_region import image_mask
 _PIXELS_ACROSS = 500
 
 
-def region_solid_angle(region: SkyRegion) -> float:
+def region_solid_angle(region: sky_regions.SkyRegion) -> float:
     """Solid angle [sr] of a region; 0 of a point.
 
     Circles and annuli: that of the caps on the sphere. Other shapes: their area in a tangential plane at their centre,
     too large by their size squared (1e-4 for 1 deg). Unions: pixels of such a plane, to 1e-3; what two parts share
     counts once.
     """
-    if isinstance(region, PointSkyRegion):
+    if isinstance(region, sky_regions.PointSkyRegion):
         return 0.0
-    if isinstance(region, CircleSkyRegion):
+    if isinstance(region, sky_regions.CircleSkyRegion):
         return _cap(region.radius)
-    if isinstance(region, CircleAnnulusSkyRegion):
+    if isinstance(region, sky_regions.CircleAnnulusSkyRegion):
         return _cap(region.outer_radius) - _cap(region.inner_radius)
     wcs = create_wcs(region)
-    if not isinstance(region, CompoundSkyRegion):
+    if not isinstance(region, sky_regions.CompoundSkyRegion):
         pixel = float(np.prod(np.radians(wcs.wcs.cdelt)))
         return abs(region.to_pixel(wcs).area * pixel)  # pyright: ignore[reportAttributeAccessIssue]
     npix = (_PIXELS_ACROSS, _PIXELS_ACROSS)

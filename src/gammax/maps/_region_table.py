@@ -15,8 +15,8 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import QTable
 from astropy.wcs import WCS
-from regions import Regions, SkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.errors import FileFormatError, GeometryError, SchemaError
 from gammax.maps._columns import column_units
 from gammax.maps._region import parts_of, union_of
@@ -25,7 +25,7 @@ from gammax.maps._wcs_region import region_to_pixel, region_to_sky
 _UNITS = {"X": u.pix, "Y": u.pix, "R": u.pix, "ROTANG": u.deg}
 
 
-def region_hdu(region: SkyRegion, wcs: WCS, name: str) -> fits.BinTableHDU:
+def region_hdu(region: sky_regions.SkyRegion, wcs: WCS, name: str) -> fits.BinTableHDU:
     """Table with one row per part of the region.
 
     Raises
@@ -39,7 +39,7 @@ def region_hdu(region: SkyRegion, wcs: WCS, name: str) -> fits.BinTableHDU:
         # regions warns and leaves a shape out; a file without it would be wrong
         warnings.simplefilter("error")
         try:
-            table = Regions(pixel_regions).serialize(format="fits")
+            table = sky_regions.Regions(pixel_regions).serialize(format="fits")
         except Warning as error:
             raise GeometryError("GX-MAPS-060", f"the region cannot be written: {error}", hdu=name) from error
     hdu = fits.table_to_hdu(table)
@@ -50,7 +50,7 @@ def region_hdu(region: SkyRegion, wcs: WCS, name: str) -> fits.BinTableHDU:
     return hdu
 
 
-def read_region_hdu(hdu: fits.BinTableHDU, file: str | None = None) -> tuple[SkyRegion | None, WCS]:
+def read_region_hdu(hdu: fits.BinTableHDU, file: str | None = None) -> tuple[sky_regions.SkyRegion | None, WCS]:
     """Union of the regions in a table (None for a table without rows) and their projection.
 
     Raises
@@ -74,7 +74,7 @@ def read_region_hdu(hdu: fits.BinTableHDU, file: str | None = None) -> tuple[Sky
 
 # every map of a dataset repeats the same one or two tables, and a region costs 8 ms to place on the sky
 @lru_cache(maxsize=64)
-def _sky_regions(columns: tuple[tuple[str, tuple], ...], projection: str) -> tuple[SkyRegion, ...]:
+def _sky_regions(columns: tuple[tuple[str, tuple], ...], projection: str) -> tuple[sky_regions.SkyRegion, ...]:
     """Regions of table columns (name, rows) in a projection, given as header text."""
     table = QTable()
     for name, rows in columns:
@@ -82,7 +82,7 @@ def _sky_regions(columns: tuple[tuple[str, tuple], ...], projection: str) -> tup
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         wcs = WCS(fits.Header.fromstring(projection))
-        return tuple(region_to_sky(part, wcs) for part in Regions.parse(table, format="fits"))
+        return tuple(region_to_sky(part, wcs) for part in sky_regions.Regions.parse(table, format="fits"))
 
 
 def _hashable(rows: list) -> tuple:

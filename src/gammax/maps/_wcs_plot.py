@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from regions import PointSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.errors import GeometryError, SchemaError, did_you_mean
 from gammax.maps._plot import bin_label
 from gammax.maps._region import parse_region, parts_of
@@ -134,7 +134,7 @@ def plot_region(geom: Any, region: Any, ax: Axes | None = None, **kwargs: Any) -
         ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5), aspect="equal")
     wcs = ax.wcs  # type: ignore[attr-defined]
     for part in parts_of(parse_region(region)):
-        if isinstance(part, PointSkyRegion):
+        if isinstance(part, sky_regions.PointSkyRegion):
             x, y = sky_to_pix(wcs, part.center)
             ax.plot(x, y, **({"marker": "+", "linestyle": "none", "color": "tab:red"} | kwargs))
         elif (pixels := region_to_pixel(part, wcs)) is not None:

@@ -9,8 +9,8 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
-from regions import RectangleSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.errors import GeometryError
 from gammax.maps._axes import MapAxes
 from gammax.maps._wcs_create import angles, whole_numbers
@@ -164,10 +164,10 @@ class WcsShapes:
         return self.pix_to_coord(([0, 0, nx, nx], [0, ny, ny, 0]))["skycoord"]
 
     @property
-    def footprint_rectangle_sky_region(self) -> RectangleSkyRegion:
+    def footprint_rectangle_sky_region(self) -> sky_regions.RectangleSkyRegion:
         """Rectangle of the width of the image around its middle."""
         width, height = self.width
-        return RectangleSkyRegion(self.center_skydir, width, height)
+        return sky_regions.RectangleSkyRegion(self.center_skydir, width, height)
 
 
 def _scaled(wcs: WCS, factor: float) -> WCS:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
-from regions import PointSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.errors import GeometryError
 from gammax.maps._region import parse_region, parts_of
 from gammax.maps._region_geom import RegionGeom
@@ -45,11 +45,11 @@ class WcsToRegion:
         GeometryError : no region, or weights over another image.
         """
         if isinstance(region, SkyCoord):
-            region = PointSkyRegion(region)
+            region = sky_regions.PointSkyRegion(region)
         shape = parse_region(self.geom.footprint_rectangle_sky_region if region is None else region)
         geom = RegionGeom(shape, self.geom.axes, self.geom.wcs)
         parts = parts_of(shape)
-        if len(parts) == 1 and isinstance(parts[0], PointSkyRegion):
+        if len(parts) == 1 and isinstance(parts[0], sky_regions.PointSkyRegion):
             data = self._at(parts[0].center, weights, method)
         else:
             image = self.geom.to_image()

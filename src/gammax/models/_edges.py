@@ -11,9 +11,9 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import erfc
 from jax.scipy.stats import norm
-from regions import CircleAnnulusSkyRegion
 from scipy.special import beta, erfinv, factorial
 
+from gammax import _regions as sky_regions
 from gammax.models._gaussian import EllipticalModel
 from gammax.models._mesh import Mesh
 from gammax.models._parameter import Parameter, parameter
@@ -182,10 +182,10 @@ class RingModel(SpatialModel):
         inner, outer = (float(radius) for radius in self.radii())
         return Mesh(unit=outer, extent=1.0, edges=((inner / outer, 0.01), (1.0, 0.01)))
 
-    def to_region(self, size_factor: float = 1.0, **kwargs: Any) -> CircleAnnulusSkyRegion:
+    def to_region(self, size_factor: float = 1.0, **kwargs: Any) -> sky_regions.CircleAnnulusSkyRegion:
         """Ring from `size_factor` times the inner to the outer radius; `kwargs` go to the region."""
         inner, outer = (float(radius) * size_factor * u.deg for radius in self.radii())
-        return CircleAnnulusSkyRegion(self.position, inner_radius=inner, outer_radius=outer, **kwargs)
+        return sky_regions.CircleAnnulusSkyRegion(self.position, inner_radius=inner, outer_radius=outer, **kwargs)
 
 
 class ShellSpatialModel(RingModel):

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
-from regions import EllipseSkyRegion
 from scipy.special import loggamma
 
+from gammax import _regions as sky_regions
 from gammax.models._mesh import Mesh
 from gammax.models._parameter import Parameter, parameter
 from gammax.models._spatial import SpatialModel
@@ -41,11 +41,11 @@ class EllipticalModel(SpatialModel):
         major, e, _ = (float(value) for value in self.axes())
         return major * max(1.0 - e**2, 0.0) ** 0.5
 
-    def to_region(self, size_factor: float = 1.0, **kwargs: Any) -> EllipseSkyRegion:
+    def to_region(self, size_factor: float = 1.0, **kwargs: Any) -> sky_regions.EllipseSkyRegion:
         """Ellipse of `size_factor` times the half axes; `kwargs` go to the region."""
         major, _, phi = (float(value) for value in self.axes())
         height, width = (2.0 * size_factor * axis * u.deg for axis in (major, self.minor_axis))
-        return EllipseSkyRegion(self.position, width=width, height=height, angle=phi * u.deg, **kwargs)
+        return sky_regions.EllipseSkyRegion(self.position, width=width, height=height, angle=phi * u.deg, **kwargs)
 
 
 class GaussianSpatialModel(EllipticalModel):

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.coordinates import SkyCoord
 from jax import Array
-from regions import PointSkyRegion, RectangleSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax.errors import ModelError
 from gammax.maps import WcsGeom, WcsNDMap
 from gammax.maps._wcs_projection import pixel_period
@@ -72,9 +72,9 @@ class PointSpatialModel(SpatialModel):
                         fractions[j, column] += weight_x * weight_y
         return WcsNDMap(image, fractions)
 
-    def to_region(self, size_factor: float = 1.0, **kwargs: Any) -> PointSkyRegion:
+    def to_region(self, size_factor: float = 1.0, **kwargs: Any) -> sky_regions.PointSkyRegion:
         """Point; `kwargs` go to the region."""
-        return PointSkyRegion(self.position, **kwargs)
+        return sky_regions.PointSkyRegion(self.position, **kwargs)
 
 
 class ConstantSpatialModel(SpatialModel):
@@ -94,7 +94,7 @@ class ConstantSpatialModel(SpatialModel):
         """None: it is nowhere in particular."""
         return
 
-    def to_region(self, size_factor: float = 1.0, **kwargs: Any) -> RectangleSkyRegion:
+    def to_region(self, size_factor: float = 1.0, **kwargs: Any) -> sky_regions.RectangleSkyRegion:
         """The whole sky; `kwargs` go to the region."""
         center = SkyCoord(0.0, 0.0, unit="deg", frame=self.frame)
-        return RectangleSkyRegion(center, width=360.0 * u.deg, height=180.0 * u.deg, **kwargs)
+        return sky_regions.RectangleSkyRegion(center, width=360.0 * u.deg, height=180.0 * u.deg, **kwargs)

@@ -9,8 +9,8 @@ import equinox as eqx
 import numpy as np
 from astropy.coordinates import SkyCoord
 from jax import Array
-from regions import CircleSkyRegion, EllipseSkyRegion, SkyRegion
 
+from gammax import _regions as sky_regions
 from gammax._config import require_x64
 from gammax.errors import ModelError, did_you_mean
 from gammax.maps import WcsGeom, WcsNDMap
@@ -125,11 +125,11 @@ class SpatialModel(DeclaredModel):
         return None
 
     @property
-    def evaluation_region(self) -> SkyRegion | None:
+    def evaluation_region(self) -> sky_regions.SkyRegion | None:
         """Circle of `evaluation_radius`."""
         if self.evaluation_radius is None:
             return None
-        return CircleSkyRegion(self.position, self.evaluation_radius * u.deg)
+        return sky_regions.CircleSkyRegion(self.position, self.evaluation_radius * u.deg)
 
     def mesh(self) -> Mesh | None:
         """How finely the shape must be sampled; None: by the pixels as they are."""
@@ -200,11 +200,13 @@ class SpatialModel(DeclaredModel):
         """Points per pixel and direction that a model without `mesh` needs."""
         return 1
 
-    def to_region(self, size_factor: float = 1.0, **kwargs: Any) -> SkyRegion:
+    def to_region(self, size_factor: float = 1.0, **kwargs: Any) -> sky_regions.SkyRegion:
         """Outline, scaled by `size_factor`; `kwargs` go to the region."""
-        return CircleSkyRegion(self.position, (self.evaluation_radius or 180.0) * size_factor * u.deg, **kwargs)
+        return sky_regions.CircleSkyRegion(
+            self.position, (self.evaluation_radius or 180.0) * size_factor * u.deg, **kwargs
+        )
 
-    def position_error(self, covariance: np.ndarray) -> EllipseSkyRegion:
+    def position_error(self, covariance: np.ndarray) -> sky_regions.EllipseSkyRegion:
         """Ellipse that holds the position with 95 % probability.
 
         Parameters
@@ -218,7 +220,9 @@ class SpatialModel(DeclaredModel):
         variances, axes = np.linalg.eigh(covariance[np.ix_(chosen, chosen)] * np.outer(scale, scale))
         minor, major = 2.0 * _RADIUS_95 * np.sqrt(np.maximum(variances, 0.0)) * u.deg
         east, north = axes[:, 1]
-        return EllipseSkyRegion(self.position, width=minor, height=major, angle=np.arctan2(east, north) * u.rad)
+        return sky_regions.EllipseSkyRegion(
+            self.position, width=minor, height=major, angle=np.arctan2(east, north) * u.rad
+        )
 
     def plot(self, ax: Axes | None = None, geom: WcsGeom | None = None, **kwargs: Any) -> Axes:
         """Image of the surface brightness; `kwargs` go to `WcsNDMap.plot`.

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.coordinates import SkyCoord
 from jax import Array
-from regions import RectangleSkyRegion
 
+from gammax import _regions as sky_regions
 from gammax._paths import resolve_path
 from gammax.errors import ModelError
 from gammax.maps import WcsGeom, WcsNDMap
@@ -132,10 +132,10 @@ class TemplateSpatialModel(SpatialModel):
         pixel, own = scales
         return max(1, int(np.ceil(pixel / own - 1e-6)))
 
-    def to_region(self, size_factor: float = 1.0, **kwargs: Any) -> RectangleSkyRegion:
+    def to_region(self, size_factor: float = 1.0, **kwargs: Any) -> sky_regions.RectangleSkyRegion:
         """Border of the map; `kwargs` go to the region."""
         width, height = self.map.geom.width
-        return RectangleSkyRegion(self.map.geom.center_skydir, width=width, height=height, **kwargs)
+        return sky_regions.RectangleSkyRegion(self.map.geom.center_skydir, width=width, height=height, **kwargs)
 
     def plot(self, ax: Any = None, geom: WcsGeom | None = None, **kwargs: Any) -> Any:
         """Image, by default on the pixels of the map; otherwise as `SpatialModel.plot`."""
