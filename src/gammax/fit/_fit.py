@@ -23,7 +23,7 @@ from gammax.fit._warnings import find_warnings
 from gammax.likelihood import Likelihood
 from gammax.likelihood._likelihood import as_datasets
 from gammax.likelihood._problem import no_bins
-from gammax.likelihood._table import Slots
+from gammax.likelihood._table import Slots, slots_of
 from gammax.models import Models, Parameter, SkyModel
 from gammax.models._parameter import is_parameter
 
@@ -117,14 +117,14 @@ class Fit(ErrorProducts):
         """Fit the same models to each of many datasets, or of many joint sets of them, one by one: simulations, runs.
 
         Spectra of equal shape are fitted together, as by `gammax.fit.fit_many`, which is quicker yet where counts are
-        arrays already; cubes one after another. None of the fits raises: look at each one's status. Ctrl-C returns what
-        is finished.
+        arrays already; cubes one after another. None of the fits raises: look at each one's status; what `run` would
+        warn of is not looked for. Ctrl-C returns what is finished.
 
         Parameters
         ----------
         datasets : what `run` takes, many times. A sequence that makes each of them when it is asked for saves memory.
         models : the start of every fit. In cubes responses are looked up where they are, and anew only for a source
-            that moves by more than 0.1 deg or grows by more than a fifth: results of `run` differ by so much.
+            or a PSF that moves by more than 0.1 deg or grows by more than a fifth: results of `run` differ by so much.
         path : file of finished fits. What was killed goes on where it was, and ends with the same numbers.
 
         Raises
@@ -242,7 +242,7 @@ def _result(likelihood: Likelihood, models: Models, minimum: Minimum, backend: s
 
 def _fitted_models(models: Models, values: np.ndarray, covariance: np.ndarray) -> Models:
     """Models with the fitted values and the covariance of all parameters; linked ones move and err together."""
-    slots = Slots(models)
+    slots = slots_of(models)
     all_values, whole = slots.moved_to(values, covariance)
     numbers = iter(all_values[slots.of_parameter])
     # by the class: equinox wraps every method that is taken from an instance, which takes longer than the method

@@ -66,7 +66,7 @@ def make_batch(
 
 
 def _number_of(lengths: Mapping[str, int]) -> int:
-    if not lengths:
+    if not any(lengths.values()):
         raise FitError("GX-FIT-303", "nothing says how many fits there are", do="give data, theta0 or held")
     if len(set(lengths.values())) > 1:
         raise FitError("GX-FIT-304", "data, starts or held values of different numbers of fits", found=dict(lengths))
@@ -117,9 +117,11 @@ def _exchange(
         wrong |= (mask & ~right).reshape(number, -1).any(axis=1)
         exchanged = new.setdefault(_leaf(problem, getattr(stack, field)), np.repeat(old[None], number, axis=0))
         exchanged[:, place] = np.where(mask & right, array, 1.0 if field == "alpha" else 0.0)
-        if isinstance(stack, CubeStack):
+        if isinstance(stack, CubeStack) and stack.counts_off is None:
             # the constant of merged bins is that of the counts that were there
-            new[_leaf(problem, stack.cubes.offset)] = np.zeros((number, *old.shape))
+            offset = np.asarray(stack.cubes.offset)
+            kept = new.setdefault(_leaf(problem, stack.cubes.offset), np.repeat(offset[None], number, axis=0))
+            kept[:, place] = 0.0
     return *split(problem, new), without_counts(problem, new, number), wrong
 
 

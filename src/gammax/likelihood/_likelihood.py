@@ -30,7 +30,7 @@ from gammax.likelihood._problem import Problem
 from gammax.likelihood._runs import RunStack, columns_of, stack_spectra
 from gammax.likelihood._shard import check_kinds, largest, refuse_processes, spread
 from gammax.likelihood._stack import SpectrumStack, draft_spectrum
-from gammax.likelihood._table import Slots, factor_scale
+from gammax.likelihood._table import Slots, factor_scale, slots_of
 from gammax.models import Models, Prior, SkyModel
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Likelihood(eqx.Module):
             raise FitError("GX-FIT-014", f"unknown order {order!r}", do=did_you_mean(order, ORDERS))
         models = models if isinstance(models, Models) else Models(models)
         datasets = as_datasets(datasets)
-        slots = Slots(models)
+        slots = slots_of(models)
         slots.check_start()
         stacks, self.dataset_places = _make_stacks(datasets, models, slots, order, dense, mesh)
         free = list(slots.free)

@@ -92,6 +92,19 @@ class Slots:
         return numbers, whole
 
 
+_latest: tuple[Models, Slots] | None = None
+
+
+def slots_of(models: Models) -> Slots:
+    """Slots of models, which never change; the last ones are kept, as a fit asks for them twice, and making them takes
+    4 % of a small fit."""
+    global _latest
+    latest = _latest
+    if latest is None or latest[0] is not models:
+        latest = _latest = models, Slots(models)
+    return latest[1]
+
+
 class Recipe:
     """How to build one model from a vector of numbers; hashable, so that equal structures share one compiled program
     whatever the sources are called.
