@@ -41,10 +41,9 @@ def region_to_pixel(region: sky_regions.SkyRegion, wcs: WCS) -> sky_regions.Pixe
         radius = region.radius.to_value("deg") * _scale(points, wcs)
         return sky_regions.CirclePixelRegion(sky_regions.PixCoord(float(x), float(y)), radius, region.meta.copy())
     if isinstance(region, sky_regions.CircleAnnulusSkyRegion):
-        radii = u.Quantity([region.inner_radius, region.outer_radius]).to_value("deg") * _scale(points, wcs)
-        return sky_regions.CircleAnnulusPixelRegion(
-            sky_regions.PixCoord(float(x), float(y)), *radii, region.meta.copy()
-        )
+        inner, outer = (r.to_value("deg") * _scale(points, wcs) for r in (region.inner_radius, region.outer_radius))
+        center = sky_regions.PixCoord(float(x), float(y))
+        return sky_regions.CircleAnnulusPixelRegion(center, inner, outer, region.meta.copy())
     pixels = region.to_pixel(wcs)
     if has_vertices:
         pixels.vertices = sky_regions.PixCoord(nearest_copy(x, x[0], pixel_period(wcs)), y)
