@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -13,8 +14,14 @@ from gammax.likelihood import Likelihood
 
 gammax.enable_x64()
 
-from _clock import peak_rss_mb, write_json  # noqa: E402
+from _clock import write_json  # noqa: E402
 from _scale_out_make import make_observations, make_source  # noqa: E402
+
+
+def peak_rss_mb():
+    """Largest resident memory of this program so far; what `getrusage` tells is that of its parent too."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) / 1024
 
 
 def bytes_here(leaf):
@@ -32,6 +39,8 @@ def main(rank, count, port, core, sizes, repeats, out):
     before = peak_rss_mb()
     mine = make_observations(range(rank, n_runs, count), n_reco, n_true)
     likelihood = Likelihood(mine, make_source(), mesh=mesh)
+    # a spread likelihood lies on its devices already; that of one process would be handed over at every call
+    likelihood = likelihood if count > 1 else jax.device_put(likelihood)
     theta = np.asarray(likelihood.theta0)
     value = float(jax.block_until_ready(likelihood.derivatives(theta)).value)
     statistic = float(likelihood(theta))
