@@ -92,7 +92,8 @@ def _cube(kind: str) -> Case:
     energy = MapAxis.from_energy_bounds("0.5 TeV", "5 TeV", 2)
     true = MapAxis.from_energy_bounds("0.25 TeV", "10 TeV", 4, name="energy_true")
     geom = WcsGeom.create(skydir=(83.63, 22.01), binsz=0.05, npix=(16, 16), axes=[energy])
-    level = np.broadcast_to(3e13 * true.center_value("TeV")[:, None, None] ** 1.2, (4, 16, 16))
+    # bright enough that no Gaussian fluctuates to a point, whose width has no error
+    level = np.broadcast_to(1.5e14 * true.center_value("TeV")[:, None, None] ** 1.2, (4, 16, 16))
     coarse = geom.to_image().to_binsz(0.4)
     kernel = EDispKernel.from_gauss(energy_axis_true=true, energy_axis=energy, sigma=0.15, bias=0.0)
     background = np.full(geom.data_shape, 30.0)
