@@ -132,13 +132,7 @@ def dl3(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
 def cubes(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Fits and flux points of reduced cubes."""
     found = _cubes.run_all(peer, options.cubes.resolve(), options.public.resolve(), options.rounds)
-    content = {
-        "versions": {side: runs["point"][0]["versions"] for side, runs in found.items()},
-        "table": _cubes.speed_rows(found),
-        "cold": _cubes.cold_rows(found),
-        "agreement": _cubes.agreement(found),
-        "raw": found,
-    }
+    content = {**compared(_cubes, found, "point"), "cold": _cubes.cold_rows(found)}
     print(f"\n{markdown(content['table'])}\n\nWhole processes [s]\n\n{markdown(content['cold'], 3)}")
     print_agreement(content["agreement"])
     return content
@@ -163,12 +157,7 @@ def scaling(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
 def errors(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Intervals, profiles and contours."""
     found = _errors.run_all(peer, options.cubes.resolve(), options.public.resolve(), options.rounds)
-    content = {
-        "versions": {side: runs["crab"][0]["versions"] for side, runs in found.items()},
-        "table": _errors.speed_rows(found),
-        "agreement": _errors.agreement(found),
-        "raw": found,
-    }
+    content = compared(_errors, found, "crab")
     print(f"\n{markdown(content['table'])}")
     print_agreement(content["agreement"])
     return content
@@ -177,14 +166,19 @@ def errors(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
 def sweeps(peer: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Many fits of simulated data."""
     found = _sweeps.run_all(peer, options.public.resolve(), options.rounds)
-    content = {
-        "versions": {side: runs["spectra"][0]["versions"] for side, runs in found.items()},
-        "table": _sweeps.speed_rows(found),
-        "agreement": _sweeps.agreement(found),
-        "raw": found,
-    }
+    content = {**compared(_sweeps, found, "spectra"), "raw": _sweeps.without_values(found)}
     print(f"\n{markdown(content['table'], 4)}\n\n{markdown(content['agreement'], 3)}")
     return content
+
+
+def compared(part: Any, found: dict[str, Any], workload: str) -> dict[str, Any]:
+    """Tables of a part from all answers, which go with them; the versions are those of one of its workloads."""
+    return {
+        "versions": {side: runs[workload][0]["versions"] for side, runs in found.items()},
+        "table": part.speed_rows(found),
+        "agreement": part.agreement(found),
+        "raw": found,
+    }
 
 
 _RUN = {"spectra": spectra, "dl3": dl3, "cubes": cubes, "scaling": scaling, "errors": errors, "sweeps": sweeps}

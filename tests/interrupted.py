@@ -61,7 +61,7 @@ def interrupted(dataset, models, delay):
 
 def forget():
     jax.clear_caches()
-    _newton._solve_slow.cache_clear()
+    _newton.solve_slow.cache_clear()
 
 
 def main(kind, compiling, running):

@@ -1,5 +1,6 @@
 """The same models on many datasets: what `Fit.run` finds on each of them."""
 
+import jax
 import numpy as np
 import pytest
 from astropy import units as u
@@ -143,6 +144,7 @@ def test_what_no_member_can_be_fitted_by_is_an_error():
     for fit, members, code in (
         (Fit(), [], "GX-FIT-303"),
         (Fit(backend="minuit"), [toy_spectrum("wstat")], "GX-FIT-315"),
+        (Fit(mesh=jax.make_mesh((1,), ("datasets",))), [toy_spectrum("wstat")], "GX-FIT-316"),
     ):
         with pytest.raises(FitError) as raised:
             fit.run_many(members, power_law())

@@ -21,7 +21,7 @@ _CAPACITY = 64
 _BLOCK, _BLOCK_OF_CUBES, _BLOCK_ON_ACCELERATOR = 2, 1, 32
 
 
-def run_batch(function: Callable[..., Any], problem: Problem, shared: tuple[Any, ...], each: Any) -> Any:
+def map_blocks(function: Callable[..., Any], problem: Problem, shared: tuple[Any, ...], each: Any) -> Any:
     """``function(problem, *shared, one)`` for every one of `each`, as numpy arrays with a leading axis.
 
     Parameters

@@ -13,7 +13,7 @@ from gammax.fit._trust_region import FLAT, active_bounds, fisher_scale
 from gammax.likelihood import Derivatives, Problem
 
 # a parameter takes part in a flat direction if its component is above this
-_INVOLVED = 1e-3
+INVOLVED = 1e-3
 
 
 class CurvatureReport(NamedTuple):
@@ -77,7 +77,7 @@ def honest_covariance(report: CurvatureReport, held: np.ndarray) -> np.ndarray:
     held : parameters without room to move (lower = upper), (P,): their error is 0, as that of a frozen one.
     """
     covariance = np.array(report.covariance)
-    involved = np.abs(np.asarray(report.directions)[:, flat_columns(report)]).max(axis=1, initial=0.0) > _INVOLVED
+    involved = np.abs(np.asarray(report.directions)[:, flat_columns(report)]).max(axis=1, initial=0.0) > INVOLVED
     lost = (np.asarray(report.active) | involved) & ~held
     covariance[lost, :] = np.nan
     covariance[:, lost] = np.nan

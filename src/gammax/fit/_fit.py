@@ -129,8 +129,8 @@ class Fit(ErrorProducts):
 
         Raises
         ------
-        FitError : no datasets, another backend than "newton", a file of another batch; as `Likelihood` if no member
-            can be fitted. ResourceError : the file cannot be written.
+        FitError : no datasets, another backend than "newton", a mesh, a file of another batch; as `Likelihood` if no
+            member can be fitted. ResourceError : the file cannot be written.
         """
         # batches read what this file writes
         from gammax.fit._run_many import run_many
@@ -225,7 +225,7 @@ def _result(likelihood: Likelihood, models: Models, minimum: Minimum, backend: s
     scale = np.asarray(likelihood.problem.scale)
     values, covariance = minimum.theta * scale, minimum.covariance * scale[:, None] * scale
     return FitResult(
-        models=_fitted_models(models, values, covariance),
+        models=fitted_models(models, values, covariance),
         total_stat=minimum.total_stat,
         status=minimum.status,
         message=minimum.message,
@@ -240,7 +240,7 @@ def _result(likelihood: Likelihood, models: Models, minimum: Minimum, backend: s
     )
 
 
-def _fitted_models(models: Models, values: np.ndarray, covariance: np.ndarray) -> Models:
+def fitted_models(models: Models, values: np.ndarray, covariance: np.ndarray) -> Models:
     """Models with the fitted values and the covariance of all parameters; linked ones move and err together."""
     slots = slots_of(models)
     all_values, whole = slots.moved_to(values, covariance)

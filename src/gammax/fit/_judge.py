@@ -60,15 +60,13 @@ class Outcome(NamedTuple):
 
 
 class Look(NamedTuple):
-    """Statistic and gradient at a point, its curvature, its distance to the minimum, gauges of OFF counts, and the
-    error of each parameter for itself by the Fisher matrix (P,), 1 where there is none."""
+    """Statistic and gradient at a point, its curvature, its distance to the minimum, gauges of OFF counts."""
 
     value: Array
     gradient: Array
     curvature: CurvatureReport
     edm: Array
     gauges: tuple[Array | np.ndarray, ...]
-    scale: Array
 
 
 def judge_newton(
@@ -77,7 +75,7 @@ def judge_newton(
     """Minimum of the trust region, with the exact covariance."""
     edm, steps = float(state.edm), int(state.n_steps)
     derivatives, found = state.derivatives, tuple(map(np.asarray, gauges))
-    here = Look(derivatives.value, derivatives.gradient, report, state.edm, found, state.theta)
+    here = Look(derivatives.value, derivatives.gradient, report, state.edm, found)
     converged = edm <= tolerance and bool(state.convex)
     stopped = f"stopped after {steps} steps with edm {edm:.1e}"
     covariance = honest_covariance(report, _held(likelihood.problem))
@@ -87,12 +85,12 @@ def judge_newton(
 def judge_outcome(likelihood: Likelihood, outcome: Outcome) -> Minimum:
     """What another minimiser found: whether it is a minimum our exact derivatives decide, whatever it says itself."""
     problem, theta = likelihood.problem, np.asarray(outcome.theta)
-    here = jax.device_get(look(problem, theta))
+    here, _ = jax.device_get(look(problem, theta))
     reach = _FOREIGN_REACH * np.sqrt(np.maximum(np.diag(here.curvature.covariance), 0.0))
     snapped = np.where((theta - problem.lower <= reach) & (here.gradient > 0), problem.lower, theta)
     snapped = np.where((problem.upper - theta <= reach) & (here.gradient < 0), problem.upper, snapped)
     if (snapped != theta).any():
-        here = jax.device_get(look(problem, snapped))
+        here, _ = jax.device_get(look(problem, snapped))
     held = _held(problem)
     covariance = honest_covariance(here.curvature, held)
     if outcome.covariance is not None:
@@ -105,8 +103,9 @@ def judge_outcome(likelihood: Likelihood, outcome: Outcome) -> Minimum:
 
 
 @jax.jit
-def look(problem: Problem, theta: Array) -> Look:
-    """What there is to see at a point."""
+def look(problem: Problem, theta: Array) -> tuple[Look, Array]:
+    """What there is to see at a point, and the error of each parameter for itself by the Fisher matrix (P,), 1 where
+    there is none."""
     derivatives = problem.derivatives(theta)
     report = report_curvature(problem, theta, derivatives)
     gradient = jnp.where(report.active, 0.0, derivatives.gradient)
@@ -114,7 +113,7 @@ def look(problem: Problem, theta: Array) -> Look:
     # the statistic is twice a log-likelihood
     scale = jnp.sqrt(2.0) * fisher_scale(derivatives.fisher)
     scale = jnp.where(jnp.isfinite(scale) & (scale > 0), scale, 1.0)
-    return Look(derivatives.value, derivatives.gradient, report, edm, gauge_off(problem, theta), scale)
+    return Look(derivatives.value, derivatives.gradient, report, edm, gauge_off(problem, theta)), scale
 
 
 def _held(problem: Problem) -> np.ndarray:
@@ -155,6 +154,9 @@ def _status(likelihood: Likelihood, theta: np.ndarray, here: Look, stopped: str)
 
 def name_culprits(likelihood: Likelihood, theta: np.ndarray, gradient: Array) -> str:
     """Which bins of which datasets have no finite statistic, else which parameters no finite derivative."""
+    mesh = likelihood.problem.mesh
+    if mesh is not None and mesh.is_multi_process:
+        return "the statistic or its derivative is not finite in some process: ask each one's datasets without a mesh"
     words = []
     for name, part in likelihood._by_dataset(_bins(likelihood.problem, theta)).items():
         bad = np.flatnonzero(~np.isfinite(np.asarray(part)))

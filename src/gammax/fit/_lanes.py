@@ -17,7 +17,7 @@ from jax import Array
 
 from gammax.fit._covariance import CurvatureReport, report_curvature
 from gammax.fit._quick import quick_options
-from gammax.fit._trust_region import State, start, step
+from gammax.fit._trust_region import CORNER_STEP, State, is_corner, start, step
 from gammax.likelihood import Problem
 
 # first steps may be longer than those of a single fit: most members start near their minimum, within a few errors, and
@@ -160,9 +160,8 @@ def find_corners(members: Members, value: Array, width: int) -> Array:
 
         def of_parameter(only: Array) -> Array:
             here = jnp.where(only, 0.0, theta)
-            (there, slope), (_, slope_left) = look(here), look(jnp.where(only, -1e-9, here))
-            turns = jnp.any(only & (slope_left < 0) & (slope > 0) & (lower < 0) & (upper > 0))
-            return turns & (there <= best + 1e-6)
+            (there, slope), (_, slope_left) = look(here), look(jnp.where(only, -CORNER_STEP, here))
+            return jnp.any(only & (lower < 0) & (upper > 0) & is_corner(there - best, slope, slope_left))
 
         return jnp.where(jax.vmap(of_parameter)(jnp.eye(theta.shape[0], dtype=bool)), 0.0, lower)
 

@@ -182,6 +182,7 @@ class _Chunk(NamedTuple):
 
 
 def collect(state: State, report: CurvatureReport, tolerance: float) -> Solved:
+    """Minima of K members from where their trust regions ended and the curvature there, (K, ...)."""
     return Solved(
         theta=state.theta,
         value=state.derivatives.value,

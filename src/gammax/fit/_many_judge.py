@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gammax.fit._covariance import _INVOLVED, flat_directions
+from gammax.fit._covariance import INVOLVED, flat_directions
 from gammax.fit._many import Solved
 from gammax.fit._trust_region import FLAT
 
@@ -37,7 +37,7 @@ def judge_many(solved: Solved, held: np.ndarray, known: np.ndarray) -> tuple[np.
     finite = np.isfinite(solved.value) & np.isfinite(solved.gradient).all(axis=1)
     status = np.where(finite, status, INVALID_INPUT)
     status = np.where(known != OK, known, status)
-    involved = (np.abs(solved.directions) * flat[:, None, :]).max(axis=2, initial=0.0) > _INVOLVED
+    involved = (np.abs(solved.directions) * flat[:, None, :]).max(axis=2, initial=0.0) > INVOLVED
     lost = ((active | involved) & ~held) | ((status >= NOT_CONVERGED) | (solved.emptied > 0))[:, None]
     return status, np.where(lost[:, :, None] | lost[:, None, :], np.nan, solved.covariance)
 

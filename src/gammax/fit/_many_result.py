@@ -11,7 +11,7 @@ from astropy import units as u
 from astropy.table import Table
 
 from gammax.errors import FitError, did_you_mean
-from gammax.fit._fit import _fitted_models
+from gammax.fit._fit import fitted_models
 from gammax.fit._many import Solved
 from gammax.fit._many_judge import STATUSES, judge_many, messages_of
 from gammax.fit._result import FitResult
@@ -135,7 +135,7 @@ class FitResults:
             raise FitError("GX-FIT-301", "the models of these fits are not known", do="fit_many(..., models=models)")
         values, covariance = self.values[key], self.covariance[key]
         return FitResult(
-            models=_fitted_models(self.models, values, covariance),
+            models=fitted_models(self.models, values, covariance),
             total_stat=float(self.total_stat[key]),
             status=str(self.status[key]),
             message=self.messages[key],

@@ -15,7 +15,7 @@ from jax import Array
 from gammax.fit._covariance import CurvatureReport, report_curvature
 from gammax.fit._judge import Minimum, judge_newton
 from gammax.fit._quick import quick_options
-from gammax.fit._trust_region import State, advance, minimise
+from gammax.fit._trust_region import CORNER_STEP, State, advance, is_corner, minimise
 from gammax.fit._warnings import gauge_off
 from gammax.likelihood import Derivatives, Likelihood, Problem
 from gammax.likelihood._cube import CubeStack
@@ -36,7 +36,7 @@ _PERIOD, _FIRST_STEPS = 0.5, 2
 _FEW_NUMBERS = 1_000_000
 
 
-class Solved(NamedTuple):
+class Ended(NamedTuple):
     """Where the trust region ended, the curvature there, and gauges of the OFF counts."""
 
     state: State
@@ -59,7 +59,7 @@ def run_newton(likelihood: Likelihood, tolerance: float, max_steps: int, show: S
     return judge_newton(eqx.tree_at(lambda own: own.problem, likelihood, cornered), *again, tolerance)
 
 
-def solve(problem: Problem, theta: Array, tolerance: float, max_steps: int, show: Show = unseen) -> Solved:
+def solve(problem: Problem, theta: Array, tolerance: float, max_steps: int, show: Show = unseen) -> Ended:
     """Minimum of a problem; spectra only take a moment, other fits show where they are on the way."""
     if all(_takes_a_moment(stack) for stack in problem.stacks):
         cubes = any(isinstance(stack, CubeStack) for stack in problem.stacks)
@@ -67,10 +67,10 @@ def solve(problem: Problem, theta: Array, tolerance: float, max_steps: int, show
     return solve_in_steps(problem, theta, tolerance, max_steps, show)
 
 
-def solve_in_steps(problem: Problem, theta: Array, tolerance: float, max_steps: int, show: Show = unseen) -> Solved:
+def solve_in_steps(problem: Problem, theta: Array, tolerance: float, max_steps: int, show: Show = unseen) -> Ended:
     """The same, some steps at a time: one program, as the number of steps is not compiled in."""
-    advanced, problem = _solve_slow(), jax.device_put(problem)
-    state = _blank(np.clip(theta, problem.lower, problem.upper))
+    advanced, problem = solve_slow(), jax.device_put(problem)
+    state = blank_state(np.clip(theta, problem.lower, problem.upper))
     limit, steps = 0, _FIRST_STEPS
     while True:
         limit, begun = min(limit + steps, max_steps), time.monotonic()
@@ -91,19 +91,19 @@ def _takes_a_moment(stack: Any) -> bool:
     return isinstance(stack, SpectrumStack | RunStack)
 
 
-def _blank(theta: np.ndarray) -> State:
+def blank_state(theta: np.ndarray) -> State:
     """State before the first point, as `gammax.fit._trust_region.start`, made without a compiled program."""
     unknown, infinite = np.full(theta.shape * 2, np.inf), np.array(np.inf)
     nothing = Derivatives(infinite, unknown[0], unknown, unknown, np.array(0), infinite)
     return State(theta, nothing, theta, infinite, np.array(1.0), infinite, np.array(False), np.array(0))
 
 
-def _report(problem: Problem, state: State) -> Solved:
+def _report(problem: Problem, state: State) -> Ended:
     report = report_curvature(problem, state.theta, state.derivatives)
-    return Solved(state, report, gauge_off(problem, state.theta))
+    return Ended(state, report, gauge_off(problem, state.theta))
 
 
-def _minimum(problem: Problem, theta: Array, tolerance: float, max_steps: int) -> Solved:
+def _minimum(problem: Problem, theta: Array, tolerance: float, max_steps: int) -> Ended:
     return _report(problem, minimise(problem.derivatives, theta, problem.lower, problem.upper, tolerance, max_steps))
 
 
@@ -111,20 +111,20 @@ _solve = jax.jit(_minimum, static_argnames="max_steps")
 
 
 @cache
-def _solve_cubes() -> Callable[..., Solved]:
+def _solve_cubes() -> Callable[..., Ended]:
     return jax.jit(_minimum, static_argnames="max_steps", compiler_options=quick_options())
 
 
-def _advanced(problem: Problem, state: State, tolerance: float, limit: int) -> Solved:
+def _advanced(problem: Problem, state: State, tolerance: float, limit: int) -> Ended:
     return _report(problem, advance(problem.derivatives, state, problem.lower, problem.upper, tolerance, limit))
 
 
 @cache
-def _solve_slow() -> Callable[..., Solved]:
+def solve_slow() -> Callable[..., Ended]:
     return jax.jit(_advanced, compiler_options=quick_options())
 
 
-_value_and_gradient = jax.jit(lambda problem, theta: jax.value_and_grad(problem.statistic)(theta))
+value_and_gradient = jax.jit(lambda problem, theta: jax.value_and_grad(problem.statistic)(theta))
 
 
 def corner_bounds(problem: Problem, theta: np.ndarray, value: float) -> np.ndarray | None:
@@ -138,8 +138,8 @@ def corner_bounds(problem: Problem, theta: np.ndarray, value: float) -> np.ndarr
         right = np.array(theta)
         right[i] = 0.0
         left = right.copy()
-        left[i] = -1e-9
-        (there, slope), (_, slope_left) = _value_and_gradient(problem, right), _value_and_gradient(problem, left)
-        if there <= value + 1e-6 and slope_left[i] < 0 < slope[i]:
+        left[i] = -CORNER_STEP
+        (there, slope), (_, slope_left) = value_and_gradient(problem, right), value_and_gradient(problem, left)
+        if is_corner(there - value, slope[i], slope_left[i]):
             lower[i], found = 0.0, True
     return lower if found else None

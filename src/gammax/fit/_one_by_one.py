@@ -16,12 +16,12 @@ import numpy as np
 
 from gammax.errors import GammaxError
 from gammax.fit._anchor import have_moved
-from gammax.fit._fit import _fitted_models
+from gammax.fit._fit import fitted_models
 from gammax.fit._lanes import FIRST_RADIUS
 from gammax.fit._many import Solved, collect
 from gammax.fit._many_judge import INTERRUPTED, NO_DATA, OK
 from gammax.fit._many_result import FitResults, Frame, results_of
-from gammax.fit._newton import _blank, _solve_slow, corner_bounds
+from gammax.fit._newton import blank_state, corner_bounds, solve_slow
 from gammax.fit._store import digest_of
 from gammax.fit._sweep import Plan, blank, run_plan
 from gammax.likelihood import Likelihood
@@ -118,8 +118,8 @@ class _Line:
         return _Begun(likelihood, models, coming)
 
     def _advance(self, problem: Any, theta: Any) -> Any:
-        state = _blank(np.clip(theta, problem.lower, problem.upper))._replace(radius=np.array(FIRST_RADIUS))
-        return _solve_slow()(jax.device_put(problem), state, self._fit.tolerance, self._fit.max_steps)
+        state = blank_state(np.clip(theta, problem.lower, problem.upper))._replace(radius=np.array(FIRST_RADIUS))
+        return solve_slow()(jax.device_put(problem), state, self._fit.tolerance, self._fit.max_steps)
 
     def _finish(self, k: int, begun: _Begun) -> Solved:
         if begun.coming is None:
@@ -141,7 +141,7 @@ class _Line:
             if not solved.converged[0] or solved.lowest[0] < 0:
                 break
             values = solved.theta[0] * np.asarray(begun.likelihood.problem.scale)
-            models = _fitted_models(begun.models, values, np.zeros((len(values),) * 2))
+            models = fitted_models(begun.models, values, np.zeros((len(values),) * 2))
             if not have_moved(begun.models, models, _STEP_DEG, _GROWTH):
                 break
             n_steps, begun = n_steps + solved.n_steps, self._begin(k, models, dense)

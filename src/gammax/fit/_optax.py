@@ -55,7 +55,7 @@ def run_optax(likelihood: Likelihood, options: dict[str, Any], tolerance: float,
     """
     problem, optimizer = likelihood.problem, _optimizer(options.get("optimizer"))
     start = np.asarray(likelihood.theta0)
-    scale = np.asarray(look(problem, start).scale)
+    scale = np.asarray(look(problem, start)[1])
     frame = _Frame(start, scale, (problem.lower - start) / scale, (problem.upper - start) / scale)
     best, theta, idle = np.inf, start, 0
     x = jnp.zeros(start.shape)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import jax
 import numpy as np
 
 from gammax.fit._judge import Outcome, look
-from gammax.fit._newton import Show, unseen
+from gammax.fit._newton import Show, unseen, value_and_gradient
 from gammax.fit._trust_region import fisher_scale
 from gammax.likelihood import Derivatives, Likelihood
 
 
 class TooManyCalls(Exception):
     """Ends a minimiser that has used up its calls of the likelihood; never leaves this room."""
-
-
-_value_and_gradient = jax.jit(lambda problem, theta: jax.value_and_grad(problem.statistic)(theta))
 
 
 class Points:
@@ -64,7 +60,7 @@ class Points:
             if self.n_calls >= self._max_calls:
                 raise TooManyCalls
             self._last = np.array(theta, dtype=np.float64)
-            value, gradient = _value_and_gradient(self.likelihood.problem, self._last)
+            value, gradient = value_and_gradient(self.likelihood.problem, self._last)
             self._answer = float(value), np.array(gradient)
             self.n_calls += 1
             if self._answer[0] < self._best:
@@ -87,7 +83,7 @@ class ScaledPoints:
         self.points, self._start = points, np.asarray(points.likelihood.theta0)
         self._limits = np.asarray(problem.lower), np.asarray(problem.upper)
         self._moved = np.flatnonzero(self._limits[0] < self._limits[1])
-        self._scale = np.asarray(look(problem, self._start).scale)[self._moved]
+        self._scale = np.asarray(look(problem, self._start)[1])[self._moved]
         self.lower, self.upper = ((limit - self._start)[self._moved] / self._scale for limit in self._limits)
 
     @property

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import numpy as np
 
-from gammax.fit._batch import run_batch
+from gammax.fit._batch import map_blocks
 from gammax.fit._best import Best
 from gammax.fit._climb import climb
 from gammax.fit._reach import Goal, Reached, reach
@@ -43,7 +43,7 @@ def find_rises(fit: ErrorProducts, best: Best, goals: Goal) -> Rises:
     if not best.is_minimum:
         nowhere = np.full((count, len(best.theta)), np.nan)
         return Rises(nowhere, [best.status] * count, [best.message] * count, False)
-    reached = run_batch(reach, best.problem, (best.theta, best.stat), goals)
+    reached = map_blocks(reach, best.problem, (best.theta, best.stat), goals)
     lost = np.flatnonzero(~(reached.found | reached.beyond | reached.flat))
     if lost.size:
         again = _climbed(fit, best, Goal(*(part[lost] for part in goals)))
@@ -59,7 +59,7 @@ def find_rises(fit: ErrorProducts, best: Best, goals: Goal) -> Rises:
 def _climbed(fit: ErrorProducts, best: Best, goals: Goal) -> Reached:
     """The slow search, its first look where a parabola would end."""
     shared = (best.theta, best.stat, fit.tolerance, fit.max_steps)
-    return run_batch(climb, best.problem, shared, goals)
+    return map_blocks(climb, best.problem, shared, goals)
 
 
 def _judge(best: Best, goal: Goal, reached: Reached) -> tuple[str, str]:

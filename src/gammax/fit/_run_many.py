@@ -33,6 +33,8 @@ def run_many(fit: Fit, datasets: Iterable[Any], models: Models, path: str | Path
         raise FitError("GX-FIT-303", "nothing says how many fits there are", do="give datasets")
     if fit.backend != "newton":
         raise FitError("GX-FIT-315", "batches are fitted by the trust region alone", found=fit.backend)
+    if fit.mesh is not None:
+        raise FitError("GX-FIT-316", "batches are fitted on one device", do="Fit() without a mesh")
     if _are_spectra(members[0]):
         together = [as_datasets(member) for member in members]
         batch = _stacked(together, models) if all(map(_are_spectra, together)) else None

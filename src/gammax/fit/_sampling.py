@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from gammax.errors import FitError
 from gammax.fit._covariance import in_words
-from gammax.fit._fit import Fit, _fitted_models
+from gammax.fit._fit import Fit, fitted_models
 from gammax.fit._interrupt import Watch, interruptible
 from gammax.fit._judge import name_culprits
 from gammax.fit._result import FitResult
@@ -236,7 +236,7 @@ def _result(snapshot: _Snapshot, n_samples: int) -> SamplerResult:
     flat = values.reshape(-1, values.shape[-1])
     covariance = np.cov(flat.T).reshape((flat.shape[1],) * 2)
     return SamplerResult(
-        models=_fitted_models(models, flat.mean(axis=0), covariance),
+        models=fitted_models(models, flat.mean(axis=0), covariance),
         status=status,
         message=message,
         names=likelihood.names,

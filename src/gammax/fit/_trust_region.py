@@ -23,6 +23,8 @@ from gammax.likelihood import Derivatives
 HYBRID_EDM = 1.0
 # eigenvalue of a curvature scaled to a Fisher diagonal of 1 below which a direction is flat
 FLAT = 1e-9
+# factor below zero at which a corner there is looked at from the left
+CORNER_STEP = 1e-9
 _SECULAR_STEPS = 6
 _TINY = 1e-300
 
@@ -63,6 +65,16 @@ def active_bounds(theta: Array, gradient: Array, lower: Array, upper: Array) -> 
     """Parameters that sit at a bound and would leave it, and those that are held (lower = upper)."""
     pushed = ((theta <= lower) & (gradient > 0)) | ((theta >= upper) & (gradient < 0))
     return pushed | (lower >= upper)
+
+
+def is_corner(rise: Array, slope: Array, slope_left: Array) -> Array:
+    """Whether a statistic has its minimum in a corner at zero, where a parameter's slope jumps.
+
+    Parameters
+    ----------
+    rise : of the statistic at zero above the best point so far. slope, slope_left : at zero, and `CORNER_STEP` below.
+    """
+    return (rise <= 1e-6) & (slope_left < 0) & (slope > 0)
 
 
 def fisher_scale(fisher: Array) -> Array:

@@ -17,6 +17,7 @@ from gammax.likelihood._curves import Derivatives, add_up, gather
 from gammax.likelihood._own import OwnStack
 from gammax.likelihood._parts import bend_along
 from gammax.likelihood._penalties import JointPenalty, PriorGroup
+from gammax.likelihood._runs import RunStack
 from gammax.likelihood._shard import total
 from gammax.likelihood._stack import SpectrumStack
 from gammax.likelihood._table import fill
@@ -38,7 +39,7 @@ class Problem(eqx.Module):
     mesh : devices over which the datasets are spread; None: one device.
     """
 
-    stacks: tuple[SpectrumStack | CubeStack | OwnStack, ...]
+    stacks: tuple[SpectrumStack | RunStack | CubeStack | OwnStack, ...]
     values: Array
     scale: Array
     lower: Array
@@ -137,7 +138,7 @@ class Problem(eqx.Module):
         )
 
 
-def _statistic_of(stack: SpectrumStack | CubeStack | OwnStack, values: Array) -> Array:
+def _statistic_of(stack: SpectrumStack | RunStack | CubeStack | OwnStack, values: Array) -> Array:
     return jnp.sum(stack.statistic(stack.expectation(values)))
 
 
