@@ -19,7 +19,7 @@ import numpy as np
 import gammax
 from derivatives import toy_spectrum
 from gammax.fit import fit_many
-from gammax.fit._store import SweepFile
+from gammax.fit.batches._store import SweepFile
 from gammax.likelihood import Likelihood
 from gammax.models import PowerLawSpectralModel, SkyModel
 

@@ -9,8 +9,8 @@ from cubes import make_cube
 from derivatives import toy_spectrum
 from gammax.errors import FitError
 from gammax.fit import Fit
-from gammax.fit._best import as_given
-from gammax.fit._minuit import make_minuit
+from gammax.fit.backends._minuit import make_minuit
+from gammax.fit.error_products._best import as_given
 from gammax.likelihood import Likelihood
 from gammax.models import (
     LogParabolaSpectralModel,
@@ -242,7 +242,8 @@ def test_bad_questions(datasets, result):
 
 def test_one_program_for_every_parameter(datasets, result):
     """Ends, limits and contours share one program, profiles and surfaces another: nothing is compiled anew."""
-    from gammax.fit import _batch, _lanes
+    from gammax.fit.batches import _lanes
+    from gammax.fit.error_products import _batch
 
     fit, names = Fit(), result.names
     fit.confidence(datasets, result, names[0])

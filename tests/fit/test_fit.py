@@ -8,7 +8,7 @@ from derivatives import assert_derivative, fd_gradient, toy_spectrum
 from gammax.datasets import Datasets
 from gammax.errors import FitError, GammaxWarning, ModelError
 from gammax.fit import Fit
-from gammax.fit._minuit import make_minuit
+from gammax.fit.backends._minuit import make_minuit
 from gammax.likelihood import Likelihood
 from gammax.models import (
     ExpCutoffPowerLawSpectralModel,

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 
 from derivatives import toy_spectrum
 from gammax.fit import Fit
-from gammax.fit._one_by_one import _fingerprint
-from gammax.fit._store import digest_of
+from gammax.fit.batches._one_by_one import _fingerprint
+from gammax.fit.batches._store import digest_of
 from gammax.models import FunctionSpectralModel, Models, PowerLawSpectralModel, SkyModel
 
 NORM = "1e-12 TeV-1 s-1 cm-2"

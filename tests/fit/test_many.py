@@ -13,9 +13,9 @@ from jax import Array
 from derivatives import toy_spectrum
 from gammax.errors import FitError
 from gammax.fit import Fit, fit_many
-from gammax.fit._many import Solved, solve_many
-from gammax.fit._many_judge import OK, judge_many
-from gammax.fit._sweep import Plan, blank, run_plan
+from gammax.fit.batches._judge import OK, judge_many
+from gammax.fit.batches._many import Solved, solve_many
+from gammax.fit.batches._sweep import Plan, blank, run_plan
 from gammax.likelihood import Likelihood
 from gammax.models import Models, Parameter, PowerLawSpectralModel, SkyModel
 from gammax.stats import chi2

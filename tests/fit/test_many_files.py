@@ -12,9 +12,9 @@ import pytest
 from derivatives import toy_spectrum
 from gammax.errors import FitError, GammaxWarning, ResourceError
 from gammax.fit import fit_many
-from gammax.fit._many import Solved
-from gammax.fit._store import SweepFile
-from gammax.fit._sweep import Plan, blank, run_plan
+from gammax.fit.batches._many import Solved
+from gammax.fit.batches._store import SweepFile
+from gammax.fit.batches._sweep import Plan, blank, run_plan
 from gammax.likelihood import Likelihood
 from gammax.models import PowerLawSpectralModel, SkyModel
 
@@ -154,7 +154,7 @@ def test_where_nothing_can_be_written(tmp_path):
 
 def test_one_at_a_time(tmp_path, monkeypatch):
     pytest.importorskip("fcntl")
-    monkeypatch.setattr("gammax.fit._store._PATIENCE_S", 0.1)
+    monkeypatch.setattr("gammax.fit.batches._store._PATIENCE_S", 0.1)
     with SweepFile(tmp_path / "batch", "mark", NUMBER, CHUNK, 2), pytest.raises(FitError) as raised:
         run_plan(plan(), tmp_path / "batch", "mark")
     assert raised.value.code == "GX-FIT-314"

@@ -18,8 +18,8 @@ from cubes import make_cube
 from derivatives import toy_spectrum
 from gammax.errors import FitError
 from gammax.fit import Fit, Sampler
-from gammax.fit._sampling_space import Space, make_space, to_theta
-from gammax.fit._sampling_stats import ess_bulk
+from gammax.fit.sampling._space import Space, make_space, to_theta
+from gammax.fit.sampling._stats import ess_bulk
 from gammax.likelihood import Likelihood
 from gammax.models import (
     FoVBackgroundModel,
@@ -298,7 +298,7 @@ def test_nothing_inside_the_masks():
 def test_ctrl_c_returns_the_draws_so_far(monkeypatch):
     """The signal comes while the third chunk that is kept is drawn."""
     pytest.importorskip("blackjax")
-    from gammax.fit import _sampling
+    from gammax.fit.sampling import _sampler
 
     fit, made = Fit().run([spectrum()], power_law()), []
 
@@ -310,8 +310,8 @@ def test_ctrl_c_returns_the_draws_so_far(monkeypatch):
                 time.sleep(0.2)
             yield draws
 
-    run_chains = _sampling.run_chains
-    monkeypatch.setattr(_sampling, "run_chains", interrupting)
+    run_chains = _sampler.run_chains
+    monkeypatch.setattr(_sampler, "run_chains", interrupting)
     found = Sampler(n_warmup=100).run([spectrum()], fit)
     assert found.status == "interrupted"
     assert found.message.startswith("interrupted after 50 of 1000 draws")

@@ -13,8 +13,8 @@ from test_published_table import LN10, RANGES, log_parabola, selected
 
 from gammax.datasets import Datasets
 from gammax.fit import Fit
-from gammax.fit._best import as_given
-from gammax.fit._scan import points_at
+from gammax.fit.error_products._best import as_given
+from gammax.fit.error_products._scan import points_at
 from gammax.models import LogParabolaSpectralModel
 from trapezoid import log_log_trapezoid
 

@@ -10,14 +10,15 @@ import pytest
 from iminuit import Minuit
 from scipy.stats import chi2, norm
 
-from gammax.fit import Fit, _rise
-from gammax.fit._best import Best
-from gammax.fit._climb import climb
-from gammax.fit._confidence import find_ends
-from gammax.fit._contour import _rays
-from gammax.fit._reach import Goal
-from gammax.fit._rises import _climbed, _judge, find_rises
-from gammax.fit._scan import points_at
+from gammax.fit import Fit
+from gammax.fit.error_products import _rise
+from gammax.fit.error_products._best import Best
+from gammax.fit.error_products._climb import climb
+from gammax.fit.error_products._confidence import find_ends
+from gammax.fit.error_products._contour import _rays
+from gammax.fit.error_products._reach import Goal
+from gammax.fit.error_products._rises import _climbed, _judge, find_rises
+from gammax.fit.error_products._scan import points_at
 from gammax.likelihood import Derivatives
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gammax.fit._sampling_stats import ess_bulk, ess_tail, judge_chains, r_hat
+from gammax.fit.sampling._stats import ess_bulk, ess_tail, judge_chains, r_hat
 
 
 def autoregressive(phi, rng, chains=4, draws=5000):

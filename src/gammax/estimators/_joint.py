@@ -16,9 +16,9 @@ from gammax.errors import FitError
 from gammax.estimators._energy_bins import masks_between, snap_edges
 from gammax.estimators._flux_points import FluxPoints
 from gammax.fit import Fit
-from gammax.fit._best import Best, best_of
-from gammax.fit._confidence import find_ends
-from gammax.fit._scan import points_at
+from gammax.fit.error_products._best import Best, best_of
+from gammax.fit.error_products._confidence import find_ends
+from gammax.fit.error_products._scan import points_at
 from gammax.likelihood import Likelihood
 from gammax.models import Models, Parameter, SkyModel, SpectralModel
 from gammax.models._compound import CompoundSpectralModel

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from gammax.fit._covariance import report_curvature
-from gammax.fit._rise import find_rise
 from gammax.fit._trust_region import minimise
+from gammax.fit.error_products._rise import find_rise
 from gammax.likelihood import Problem
 
 

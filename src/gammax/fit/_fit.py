@@ -13,13 +13,13 @@ from jax.sharding import Mesh
 
 from gammax.errors import FitError, GammaxWarning
 from gammax.fit._anchor import have_moved
-from gammax.fit._backends import check_backend, minimise_by
 from gammax.fit._compare import FitComparison
 from gammax.fit._interrupt import Watch, interruptible
 from gammax.fit._judge import Minimum
-from gammax.fit._products import ErrorProducts
 from gammax.fit._result import FitResult
 from gammax.fit._warnings import find_warnings
+from gammax.fit.backends._choice import check_backend, minimise_by
+from gammax.fit.error_products._products import ErrorProducts
 from gammax.likelihood import Likelihood
 from gammax.likelihood._likelihood import as_datasets
 from gammax.likelihood._problem import no_bins
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gammax.datasets import Datasets
-    from gammax.fit._many_result import FitResults
+    from gammax.fit.batches._result import FitResults
     from gammax.likelihood._likelihood import Dataset
 
 # how often the responses of cubes are looked up anew where a fit has moved its sources
@@ -133,7 +133,7 @@ class Fit(ErrorProducts):
             member can be fitted. ResourceError : the file cannot be written.
         """
         # batches read what this file writes
-        from gammax.fit._run_many import run_many
+        from gammax.fit.batches._run_many import run_many
 
         models = models if isinstance(models, Models) else Models(models)
         return run_many(self, datasets, models, path)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gammax.fit._confidence import Confidence, UpperLimit, confidence, upper_limit
-from gammax.fit._contour import StatContour, stat_contour
-from gammax.fit._error_matrix import CovarianceResult, covariance
-from gammax.fit._scan import StatProfile, StatSurface, stat_profile, stat_surface
+from gammax.fit.error_products._confidence import Confidence, UpperLimit, confidence, upper_limit
+from gammax.fit.error_products._contour import StatContour, stat_contour
+from gammax.fit.error_products._error_matrix import CovarianceResult, covariance
+from gammax.fit.error_products._scan import StatProfile, StatSurface, stat_profile, stat_surface
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
-    from gammax.fit._best import FitDatasets, FitModels
+    from gammax.fit.error_products._best import FitDatasets, FitModels
 
 
 class ErrorProducts:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gammax.errors import FitError
-from gammax.fit._best import Best, best_fit, check_sigma, merged_then_dense
-from gammax.fit._keyed import Keyed
-from gammax.fit._reach import Goal
-from gammax.fit._rises import find_rises
-from gammax.fit._scan import two_indices
+from gammax.fit.error_products._best import Best, best_fit, check_sigma, merged_then_dense
+from gammax.fit.error_products._keyed import Keyed
+from gammax.fit.error_products._reach import Goal
+from gammax.fit.error_products._rises import find_rises
+from gammax.fit.error_products._scan import two_indices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from gammax.fit._best import FitDatasets, FitModels
-    from gammax.fit._products import ErrorProducts
+    from gammax.fit.error_products._best import FitDatasets, FitModels
+    from gammax.fit.error_products._products import ErrorProducts
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class StatContour(Keyed):
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> Axes:
         """The contour as a closed line, open where points are missing, and the best fit; `kwargs` go to ``plot``."""
-        from gammax.fit._scan_plot import plot_contour
+        from gammax.fit.error_products._scan_plot import plot_contour
 
         return plot_contour(self, ax, **kwargs)
 

@@ -8,9 +8,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
-from gammax.fit._reach import PRECISION, Goal, Reached, farthest
-from gammax.fit._rise import look_for_rise
 from gammax.fit._trust_region import State, minimise
+from gammax.fit.error_products._reach import PRECISION, Goal, Reached, farthest
+from gammax.fit.error_products._rise import look_for_rise
 from gammax.likelihood import Problem
 
 # a search that ends on a jump of the statistic, not where it has risen by as much as is wanted, misses by more
@@ -51,7 +51,7 @@ def _minimum(problem: Problem, hold: Hold, tolerance: float, max_steps: int) -> 
 
 
 def climb(problem: Problem, theta: Array, stat: Array, tolerance: float, max_steps: int, goal: Goal) -> Reached:
-    """What `gammax.fit._reach.reach` finds, by a search over the distance with a whole fit at every one.
+    """What `gammax.fit.error_products._reach.reach` finds, by a search over the distance with a whole fit at every one.
 
     The first is where a parabola would have risen, if the direction is a standard deviation long.
     """

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gammax.errors import FitError
-from gammax.fit._best import Best, as_given, best_fit, merged_then_dense, to_numbers
-from gammax.fit._keyed import Keyed
-from gammax.fit._many import solve_many
+from gammax.fit.batches._many import solve_many
+from gammax.fit.error_products._best import Best, as_given, best_fit, merged_then_dense, to_numbers
+from gammax.fit.error_products._keyed import Keyed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from gammax.fit._best import FitDatasets, FitModels
-    from gammax.fit._products import ErrorProducts
+    from gammax.fit.error_products._best import FitDatasets, FitModels
+    from gammax.fit.error_products._products import ErrorProducts
 
 # values of a scan where none are given, as Gammapy has them
 _N_VALUES, _N_SIGMA = 11, 2.0
@@ -86,7 +86,7 @@ class StatProfile(Keyed):
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> Axes:
         """Rise of the statistic over the parameter, with the levels of 1, 2, 3 sigma; `kwargs` go to ``plot``."""
-        from gammax.fit._scan_plot import plot_profile
+        from gammax.fit.error_products._scan_plot import plot_profile
 
         return plot_profile(self, ax, **kwargs)
 
@@ -136,7 +136,7 @@ class StatSurface(Keyed):
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> Axes:
         """Rise of the statistic as shades, lines where it is 1, 4 and 9; `kwargs` go to ``pcolormesh``."""
-        from gammax.fit._scan_plot import plot_surface
+        from gammax.fit.error_products._scan_plot import plot_surface
 
         return plot_surface(self, ax, **kwargs)
 

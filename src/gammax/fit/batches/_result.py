@@ -12,9 +12,9 @@ from astropy.table import Table
 
 from gammax.errors import FitError, did_you_mean
 from gammax.fit._fit import fitted_models
-from gammax.fit._many import Solved
-from gammax.fit._many_judge import STATUSES, judge_many, messages_of
 from gammax.fit._result import FitResult
+from gammax.fit.batches._judge import STATUSES, judge_many, messages_of
+from gammax.fit.batches._many import Solved
 from gammax.models import Models
 
 if TYPE_CHECKING:

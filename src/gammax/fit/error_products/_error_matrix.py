@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gammax.fit._best import Best, as_given, as_models, curvature_at
 from gammax.fit._covariance import CurvatureReport, flat_columns, flat_directions, honest_covariance
 from gammax.fit._judge import name_culprits
-from gammax.fit._keyed import Keyed
+from gammax.fit.error_products._best import Best, as_given, as_models, curvature_at
+from gammax.fit.error_products._keyed import Keyed
 from gammax.likelihood import Derivatives
 from gammax.likelihood._likelihood import as_datasets
 from gammax.likelihood._table import Slots
 from gammax.models import Models
 
 if TYPE_CHECKING:
-    from gammax.fit._best import FitDatasets, FitModels
-    from gammax.fit._products import ErrorProducts
+    from gammax.fit.error_products._best import FitDatasets, FitModels
+    from gammax.fit.error_products._products import ErrorProducts
 
 # distance to the minimum above which values are none
 _EDM = 1e-3

@@ -26,7 +26,7 @@ from gammax.units import to_value
 
 if TYPE_CHECKING:
     from gammax.datasets import Datasets
-    from gammax.fit._products import ErrorProducts
+    from gammax.fit.error_products._products import ErrorProducts
     from gammax.likelihood._likelihood import Dataset
 
     FitDatasets = Datasets | Iterable[Dataset]

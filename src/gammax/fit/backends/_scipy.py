@@ -7,7 +7,7 @@ from typing import Any
 from gammax.errors import FitError, did_you_mean
 from gammax.fit._judge import Outcome
 from gammax.fit._newton import Show
-from gammax.fit._points import Points, ScaledPoints, TooManyCalls
+from gammax.fit.backends._points import Points, ScaledPoints, TooManyCalls
 from gammax.likelihood import Likelihood
 
 # methods that keep bounds, and options that make them go on to the minimum itself: their own are for functions that

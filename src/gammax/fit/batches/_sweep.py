@@ -10,8 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from gammax.fit._interrupt import Watch, interruptible
-from gammax.fit._many import Solved
-from gammax.fit._store import SweepFile
+from gammax.fit.batches._many import Solved
+from gammax.fit.batches._store import SweepFile
 
 _PROGRESS_AFTER_S = 1.0
 

@@ -17,13 +17,13 @@ import numpy as np
 from gammax.errors import GammaxError
 from gammax.fit._anchor import have_moved
 from gammax.fit._fit import fitted_models
-from gammax.fit._lanes import FIRST_RADIUS
-from gammax.fit._many import Solved, collect
-from gammax.fit._many_judge import INTERRUPTED, NO_DATA, OK
-from gammax.fit._many_result import FitResults, Frame, results_of
 from gammax.fit._newton import blank_state, corner_bounds, solve_slow
-from gammax.fit._store import digest_of
-from gammax.fit._sweep import Plan, blank, run_plan
+from gammax.fit.batches._judge import INTERRUPTED, NO_DATA, OK
+from gammax.fit.batches._lanes import FIRST_RADIUS
+from gammax.fit.batches._many import Solved, collect
+from gammax.fit.batches._result import FitResults, Frame, results_of
+from gammax.fit.batches._store import digest_of
+from gammax.fit.batches._sweep import Plan, blank, run_plan
 from gammax.likelihood import Likelihood
 from gammax.likelihood._cube_build import forget_sizes
 from gammax.likelihood._likelihood import as_datasets

@@ -28,8 +28,8 @@ import numpy as np
 import gammax
 from gammax._paths import resolve_path
 from gammax.errors import FitError, GammaxWarning, ResourceError
-from gammax.fit._identity import describe
-from gammax.fit._many import Solved
+from gammax.fit.batches._identity import describe
+from gammax.fit.batches._many import Solved
 
 _MARK, _HEAD = b"gxfc", struct.Struct("<4sIQ")
 _DIGEST = hashlib.sha256().digest_size

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from gammax.fit._covariance import INVOLVED, flat_directions
-from gammax.fit._many import Solved
 from gammax.fit._trust_region import FLAT
+from gammax.fit.batches._many import Solved
 
 # the gravest last
 STATUSES = ("ok", "at_bound", "singular", "not_converged", "no_data", "invalid_input", "interrupted")

@@ -10,15 +10,15 @@ import astropy.units as u
 import numpy as np
 
 from gammax.errors import FitError
-from gammax.fit._best import Best, best_fit, check_sigma, merged_then_dense
-from gammax.fit._keyed import Keyed
-from gammax.fit._many_judge import STATUSES
-from gammax.fit._reach import Goal
-from gammax.fit._rises import Rises, find_rises
+from gammax.fit.batches._judge import STATUSES
+from gammax.fit.error_products._best import Best, best_fit, check_sigma, merged_then_dense
+from gammax.fit.error_products._keyed import Keyed
+from gammax.fit.error_products._reach import Goal
+from gammax.fit.error_products._rises import Rises, find_rises
 
 if TYPE_CHECKING:
-    from gammax.fit._best import FitDatasets, FitModels
-    from gammax.fit._products import ErrorProducts
+    from gammax.fit.error_products._best import FitDatasets, FitModels
+    from gammax.fit.error_products._products import ErrorProducts
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

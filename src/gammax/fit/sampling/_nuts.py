@@ -16,7 +16,7 @@ from gammax.fit._quick import quick_options
 from gammax.likelihood._cube import CubeStack
 
 if TYPE_CHECKING:
-    from gammax.fit._sampling_space import Space
+    from gammax.fit.sampling._space import Space
     from gammax.likelihood import Problem
 
 # draws of one call of the compiled program: after each there is a look at the progress bar and at Ctrl-C

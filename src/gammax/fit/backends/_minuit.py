@@ -9,7 +9,7 @@ import numpy as np
 
 from gammax.fit._judge import Outcome
 from gammax.fit._newton import Show
-from gammax.fit._points import Points
+from gammax.fit.backends._points import Points
 from gammax.likelihood import Likelihood
 
 if TYPE_CHECKING:

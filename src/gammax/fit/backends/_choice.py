@@ -7,10 +7,10 @@ from typing import Any
 
 from gammax.errors import FitError, did_you_mean
 from gammax.fit._judge import Minimum, Outcome, judge_outcome
-from gammax.fit._minuit import run_minuit
 from gammax.fit._newton import Show, run_newton
-from gammax.fit._optax import check_optax, run_optax
-from gammax.fit._scipy import check_scipy, run_scipy
+from gammax.fit.backends._minuit import run_minuit
+from gammax.fit.backends._optax import check_optax, run_optax
+from gammax.fit.backends._scipy import check_scipy, run_scipy
 from gammax.likelihood import Likelihood
 
 # options that each backend takes itself; scipy hands others on to its method

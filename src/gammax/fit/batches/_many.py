@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from gammax.fit._covariance import CurvatureReport
-from gammax.fit._lanes import Members, corner_finder, solver
 from gammax.fit._trust_region import State
+from gammax.fit.batches._lanes import Members, corner_finder, solver
 from gammax.likelihood import Problem
 
 # steps after which a member is put aside and started anew: ordinary fits need 3 to 10

@@ -10,8 +10,8 @@ import numpy as np
 from astropy.table import Table
 
 from gammax.errors import FitError
-from gammax.fit._sampling_corner import draw_corner
-from gammax.fit._sampling_stats import ess_bulk, ess_tail, r_hat
+from gammax.fit.sampling._corner import draw_corner
+from gammax.fit.sampling._stats import ess_bulk, ess_tail, r_hat
 from gammax.models import Models
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gammax.fit._keyed import label
+from gammax.fit.error_products._keyed import label
 from gammax.maps._plot import get_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from gammax.fit._contour import StatContour
-    from gammax.fit._scan import StatProfile, StatSurface
+    from gammax.fit.error_products._contour import StatContour
+    from gammax.fit.error_products._scan import StatProfile, StatSurface
 
 _RISE = r"$\Delta(-2\,\ln L)$"
 

@@ -10,8 +10,8 @@ import numpy as np
 from astropy.units import Quantity
 
 from gammax.errors import FitError, did_you_mean
-from gammax.fit._lanes import Members
-from gammax.fit._many_judge import INVALID_INPUT, NO_DATA, OK
+from gammax.fit.batches._judge import INVALID_INPUT, NO_DATA, OK
+from gammax.fit.batches._lanes import Members
 from gammax.likelihood import Likelihood, Problem
 from gammax.likelihood._cube import CubeStack
 from gammax.likelihood._own import OwnStack

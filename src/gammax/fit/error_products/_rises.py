@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import numpy as np
 
-from gammax.fit._batch import map_blocks
-from gammax.fit._best import Best
-from gammax.fit._climb import climb
-from gammax.fit._reach import Goal, Reached, reach
+from gammax.fit.error_products._batch import map_blocks
+from gammax.fit.error_products._best import Best
+from gammax.fit.error_products._climb import climb
+from gammax.fit.error_products._reach import Goal, Reached, reach
 
 if TYPE_CHECKING:
-    from gammax.fit._products import ErrorProducts
+    from gammax.fit.error_products._products import ErrorProducts
 
 
 class Rises(NamedTuple):

@@ -10,13 +10,13 @@ import jax
 import numpy as np
 
 from gammax._config import require_x64
-from gammax.fit._lanes import Members
-from gammax.fit._many import shape_of, solve_chunk
-from gammax.fit._many_judge import INTERRUPTED, OK
-from gammax.fit._many_result import FitResults, Frame, results_of
-from gammax.fit._members import Batch, make_batch
-from gammax.fit._store import digest_of
-from gammax.fit._sweep import Plan, blank, put, run_plan
+from gammax.fit.batches._judge import INTERRUPTED, OK
+from gammax.fit.batches._lanes import Members
+from gammax.fit.batches._many import shape_of, solve_chunk
+from gammax.fit.batches._members import Batch, make_batch
+from gammax.fit.batches._result import FitResults, Frame, results_of
+from gammax.fit.batches._store import digest_of
+from gammax.fit.batches._sweep import Plan, blank, put, run_plan
 from gammax.likelihood import Likelihood
 from gammax.models import Models
 

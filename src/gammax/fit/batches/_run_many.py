@@ -11,12 +11,12 @@ import jax
 import numpy as np
 
 from gammax.errors import FitError, GammaxError
-from gammax.fit._fit_many import run_batch
-from gammax.fit._lanes import Members
-from gammax.fit._many_judge import INVALID_INPUT, NO_DATA, OK
-from gammax.fit._many_result import FitResults
-from gammax.fit._members import Batch, split, without_counts
-from gammax.fit._one_by_one import run_one_by_one
+from gammax.fit.batches._fit_many import run_batch
+from gammax.fit.batches._judge import INVALID_INPUT, NO_DATA, OK
+from gammax.fit.batches._lanes import Members
+from gammax.fit.batches._members import Batch, split, without_counts
+from gammax.fit.batches._one_by_one import run_one_by_one
+from gammax.fit.batches._result import FitResults
 from gammax.likelihood import Likelihood, Problem
 from gammax.likelihood._likelihood import _make_stacks, as_datasets, is_folded
 from gammax.likelihood._table import Slots

@@ -15,17 +15,17 @@ from gammax.fit._fit import Fit, fitted_models
 from gammax.fit._interrupt import Watch, interruptible
 from gammax.fit._judge import name_culprits
 from gammax.fit._result import FitResult
-from gammax.fit._sampling_nuts import CHUNK, Draws, finite_starts, require_blackjax, run_chains, warmup_chunks
-from gammax.fit._sampling_result import SamplerResult
-from gammax.fit._sampling_space import Space, make_space, open_directions, to_theta
-from gammax.fit._sampling_stats import judge_chains
+from gammax.fit.sampling._nuts import CHUNK, Draws, finite_starts, require_blackjax, run_chains, warmup_chunks
+from gammax.fit.sampling._result import SamplerResult
+from gammax.fit.sampling._space import Space, make_space, open_directions, to_theta
+from gammax.fit.sampling._stats import judge_chains
 from gammax.likelihood import Likelihood
 from gammax.likelihood._likelihood import as_datasets
 from gammax.likelihood._table import Slots
 from gammax.models import Models
 
 if TYPE_CHECKING:
-    from gammax.fit._best import FitDatasets, FitModels
+    from gammax.fit.error_products._best import FitDatasets, FitModels
 
 _PROGRESS_AFTER_S = 1.0
 # errors of the fit beyond which a chain does not come back

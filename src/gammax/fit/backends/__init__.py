@@ -1,0 +1,1 @@
+"""Other minimisers behind the interface of the fit."""

@@ -1,0 +1,1 @@
+"""Many fits at once: one program, resumable files."""

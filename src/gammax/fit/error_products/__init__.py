@@ -1,0 +1,1 @@
+"""Intervals, profiles, surfaces, contours and covariances about a minimum."""

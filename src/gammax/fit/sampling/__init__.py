@@ -1,0 +1,1 @@
+"""Posteriors by NUTS, started from the covariance of the fit."""
