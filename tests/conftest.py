@@ -1,6 +1,7 @@
 """What every test needs: 64-bit floats, a compile cache, the public data, and an honest count of data tests."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -28,6 +29,9 @@ settings.load_profile("gammax")
 
 def pytest_configure(config):
     mpl.use("Agg")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # so a shell starts what it runs in the background, with all its children; tests of Ctrl-C must hear it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     gammax.enable_x64()
     cache = os.environ.get("GAMMAX_TEST_CACHE", os.path.join(tempfile.gettempdir(), "gammax-test-compile-cache"))
     # one for each process that tests: JAX may read a program that another one has half written

@@ -35,24 +35,37 @@ def problem(kind):
     return cube.replace(counts=cube.npred(Models(truth))), Models([source, FoVBackgroundModel(cube.name)])
 
 
+class Heard(Fit):
+    """A fit that says when it has begun: a signal before that ends the program, as it should."""
+
+    begun = threading.Event()
+
+    def _run(self, *arguments):
+        self.begun.set()
+        return super()._run(*arguments)
+
+
 def interrupted(dataset, models, delay):
-    """Status of a fit that gets a signal after `delay`, how long it took to return from then on, and its values."""
+    """Status of a fit that gets a signal `delay` after it began, how long it took to return from then on, its values."""
     sent = []
 
     def send():
+        Heard.begun.wait()
+        time.sleep(delay)
         sent.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGINT)
 
-    timer = threading.Timer(delay, send)
-    timer.start()
+    Heard.begun.clear()
+    sender = threading.Thread(target=send)
+    sender.start()
     try:
-        result = Fit().run(dataset, models)
+        result = Heard().run(dataset, models)
         status, values, message, done = result.status, result.values, result.message, time.monotonic()
         assert result.success or np.isnan(result.errors).all()
     except KeyboardInterrupt:
         status, values, message, done = "escaped", np.zeros(1), "", time.monotonic()
     try:
-        timer.join()
+        sender.join()
         time.sleep(0.01)
     except KeyboardInterrupt:
         pass
