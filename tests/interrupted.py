@@ -46,7 +46,7 @@ class Heard(Fit):
 
 
 def interrupted(dataset, models, delay):
-    """Status of a fit that gets a signal `delay` after it began, how long it took to return from then on, its values."""
+    """Status of a fit that gets a signal `delay` after it began, how long it took to return then, and its values."""
     sent = []
 
     def send():
