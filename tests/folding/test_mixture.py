@@ -94,11 +94,13 @@ def test_single_bins_and_masks_are_parts_of_the_basis(size, many):
     weights = jnp.einsum("rt,tkm->rkm", contracted[:, :, 0], terms.coefficients)
     n = 5000 if many else 50
     x, y, energy = random.integers(0, 61, n), random.integers(0, 61, n), random.integers(0, 3, n)
-    assert np.allclose(at_pixels(terms, x, y, energy, weights), cube[energy, y, x], rtol=1e-9, atol=1e-15)
+    assert np.allclose(
+        at_pixels(terms.columns, terms.rows, x, y, energy, weights), cube[energy, y, x], rtol=1e-9, atol=1e-15
+    )
     masks = random.uniform(size=(2, 61, 61)) > 0.5
-    sums = np.einsum("rkm,ukm->ru", weights, in_masks(terms, masks.astype(float)))
+    sums = np.einsum("rkm,ukm->ru", weights, in_masks(terms.columns, terms.rows, masks.astype(float)))
     assert np.allclose(sums, np.einsum("uyx,ryx->ru", masks, cube), rtol=1e-10)
-    whole = np.einsum("rkm,km->r", weights, in_masks(terms, None)[0])
+    whole = np.einsum("rkm,km->r", weights, in_masks(terms.columns, terms.rows, None)[0])
     assert np.allclose(whole, cube.sum(axis=(1, 2)), rtol=1e-10)
 
 

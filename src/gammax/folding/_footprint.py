@@ -157,7 +157,7 @@ _grid_counts = eqx.filter_jit(
 
 def _region_basis(mixture: Mixture, coverage: np.ndarray, lon: float, lat: float, size: float | None) -> np.ndarray:
     terms = mixture.terms(lon, lat, size)
-    return np.einsum("tkm,km->t", terms.coefficients, in_masks(terms, coverage)[0])
+    return np.einsum("tkm,km->t", terms.coefficients, in_masks(terms.columns, terms.rows, coverage)[0])
 
 
 @jax.jit
@@ -165,4 +165,4 @@ def _region_counts(
     mixture: Mixture, coverage: Array, lon: Array, lat: Array, size: Array | None, weight: Array
 ) -> Array:
     terms = mixture.terms(lon, lat, size)
-    return jnp.einsum("rkm,km->r", terms.contract(weight), in_masks(terms, coverage)[0])
+    return jnp.einsum("rkm,km->r", terms.contract(weight), in_masks(terms.columns, terms.rows, coverage)[0])

@@ -21,32 +21,41 @@ from gammax.folding._plane import Plane, namespace
 
 _ROOT_TWO = 2.0**0.5
 # bins in a matrix product that cost as much as the look-up of one, measured
-_LOOK_UP = 10
+_LOOK_UP = 60
+# of the monomials 1, x, y, x^2, xy, y^2
+_POWERS_X, _POWERS_Y = [0, 1, 0, 2, 1, 0], [0, 0, 1, 0, 1, 2]
 
 
 class Terms(NamedTuple):
     """A source in an image of (ny, nx) pixels as sums over K Gaussians and M monomials of the distance to its centre.
 
+    M is 1, or 6 for 1, x, y, x^2, xy, y^2 [deg]; then P is 3, else 1.
+
     Attributes
     ----------
-    columns, rows : fraction of each Gaussian in every column (nx, K) and row (ny, K).
-    dx, dy : distance [deg] of the columns (nx,) and rows (ny,) from the centre.
-    coefficients : of component and monomial at every true energy, (T, K, M); M is 1, or 6 for 1, x, y, x^2, xy, y^2.
+    columns, rows : fraction of each Gaussian in every column (nx, K, P) and row (ny, K, P), times the powers of the
+        distance.
+    coefficients : of component and monomial at every true energy, (T, K, M); K may be 1 with weights.
     weights : of the Gaussians at every reconstructed energy, (R, K), for a PSF in reconstructed energy; else None, they
-        are in the coefficients, whose K may be 1 otherwise.
+        are in the coefficients.
     """
 
     columns: Array
     rows: Array
-    dx: Array
-    dy: Array
     coefficients: Array
     weights: Array | None = None
 
     def contract(self, weight: Array) -> Array:
         """Coefficients (R, K, M) summed over true energies with flux times energy dispersion (R, T)."""
-        contracted = jnp.einsum("rt,tkm->rkm", weight, self.coefficients)
-        return contracted if self.weights is None else contracted * self.weights[:, :, None]
+        return contract(self.coefficients, self.weights, weight)
+
+
+class Place(NamedTuple):
+    """Where a source is in a cutout: its centre [pixels], and the widths [deg] of its Gaussians through the PSF."""
+
+    x: Array
+    y: Array
+    spread: Array
 
 
 class Mixture(eqx.Module):
@@ -85,19 +94,35 @@ class Mixture(eqx.Module):
 
     def terms(self, lon: Array, lat: Array, size: Array | None = None) -> Terms:
         """Terms of a source at a position [deg]: a Gaussian of width `size` [deg], else a point."""
-        xp = namespace(lon)
-        scale = xp.linalg.norm(self.plane.sky_per_pixel, axis=0)
+        coefficients = self.coefficients(lon, lat, size)
+        columns, rows = self.along(self.place(lon, lat, size), coefficients.shape[-1])
+        return Terms(columns, rows, coefficients, self.weights if self.reco else None)
+
+    def place(self, lon: Array, lat: Array, size: Array | None) -> Place:
+        """Place of a source, arguments as `terms`."""
         x, y = self.plane.pixels(lon, lat)
-        spread = self.sigma if size is None else xp.sqrt(self.sigma**2 + size**2)
-        columns, dx = _along(x - self.corner[0], spread, scale[0], self.shape[1])
-        rows, dy = _along(y - self.corner[1], spread, scale[1], self.shape[0])
+        spread = self.sigma if size is None else namespace(lon).sqrt(self.sigma**2 + size**2)
+        return Place(x - self.corner[0], y - self.corner[1], spread)
+
+    def along(self, place: Place, monomials: int) -> tuple[Array, Array]:
+        """Columns and rows of `Terms`."""
+        scale, (ny, nx), powers = self.scale(place.x), self.shape, 1 if monomials == 1 else 3
+        return (
+            along_axis(place.x, place.spread, scale[0], nx, powers),
+            along_axis(place.y, place.spread, scale[1], ny, powers),
+        )
+
+    def coefficients(self, lon: Array, lat: Array, size: Array | None) -> Array:
+        """Coefficients of `Terms`, arguments as `terms`."""
         if self.area is None:
-            return Terms(columns, rows, dx, dy, self.weights[:, :, None])
-        x_0, y_0 = self.plane.coefficients[:, 0, 0]
+            return self.weights[:, :, None]
+        scale, (x, y), (x_0, y_0) = self.scale(lon), self.plane.pixels(lon, lat), self.plane.coefficients[:, 0, 0]
         area = self._seen(self.area, (x - x_0) * scale[0], (y - y_0) * scale[1], size)
-        if self.reco:
-            return Terms(columns, rows, dx, dy, area, self.weights)
-        return Terms(columns, rows, dx, dy, self.weights[:, :, None] * area)
+        return area if self.reco else self.weights[:, :, None] * area
+
+    def scale(self, number: Array) -> Array:
+        """Degrees per pixel along x and y."""
+        return namespace(number).linalg.norm(self.plane.sky_per_pixel, axis=0)
 
     def _seen(self, area: Array, u: Array, v: Array, size: Array | None) -> Array:
         """Exposure behind a pixel, (T, K or 1, M), of a source at a distance [deg] from the anchor."""
@@ -112,8 +137,7 @@ class Mixture(eqx.Module):
     def counts(self, lon: Array, lat: Array, size: Array | None, weight: Array) -> Array:
         """Counts in the cutout, (R, ny, nx), of a flux times energy dispersion (R, T) [cm-2 s-1]."""
         terms = self.terms(lon, lat, size)
-        powers_y, powers_x = _monomials(terms)
-        return jnp.einsum("rkm,ykm,xkm->ryx", terms.contract(weight), powers_y, powers_x)
+        return jnp.einsum("rykp,xkp->ryx", _in_rows(terms.rows, terms.contract(weight)), terms.columns)
 
     def basis(self, lon: Array, lat: Array, size: Array | None = None) -> Array:
         """Exposure times fraction of the source [cm2 s] in pixels of the cutout and true-energy bins, (T, ny, nx).
@@ -121,62 +145,72 @@ class Mixture(eqx.Module):
         Not of a PSF in reconstructed energy: `counts`.
         """
         terms = self.terms(lon, lat, size)
-        powers_y, powers_x = _monomials(terms)
-        basis = namespace(lon).einsum("tkm,ykm,xkm->tyx", terms.coefficients, powers_y, powers_x)
+        along_y, over = _in_rows(terms.rows, terms.coefficients), ((2, 3), (1, 2))
+        basis = namespace(lon).tensordot(along_y, terms.columns, axes=over)
         return basis if self.exposure is None else basis * self.exposure
 
 
-def at_pixels(terms: Terms, x: Array, y: Array, energy: Array, contracted: Array) -> Array:
+def contract(coefficients: Array, weights: Array | None, weight: Array) -> Array:
+    """Coefficients (R, K, M) summed over true energies with flux times energy dispersion (R, T); others as `Terms`."""
+    contracted = jnp.einsum("rt,tkm->rkm", weight, coefficients)
+    return contracted if weights is None else contracted * weights[:, :, None]
+
+
+def at_pixels(columns: Array, rows: Array, x: Array, y: Array, energy: Array, contracted: Array) -> Array:
     """Sums over Gaussians and monomials in some bins, (N,).
 
     Parameters
     ----------
+    columns, rows : as in `Terms`.
     x, y : columns and rows in the cutout, (N,). energy : reconstructed bins, (N,).
     contracted : coefficients (R, K, M), contracted with spectrum and energy dispersion.
     """
-    bins = contracted.shape[0] * terms.rows.shape[0] * terms.columns.shape[0]
-    if bins < _LOOK_UP * x.shape[0] * contracted.shape[-1]:
-        # two matrix products for all bins cost less than so many look-ups, whose derivatives scatter
-        powers_y, powers_x = _monomials(terms)
-        along_y = jnp.einsum("rkm,ykm->rykm", contracted, powers_y)
-        return jnp.einsum("rykm,xkm->ryx", along_y, powers_x)[energy, y, x]
-    shape = terms.columns[x] * terms.rows[y]
-    chosen = contracted[energy]
-    factor = chosen[..., 0]
-    if contracted.shape[-1] > 1:
-        dx, dy = terms.dx[x], terms.dy[y]
-        powers = (dx, dy, dx * dx, dx * dy, dy * dy)
-        factor = factor + sum(chosen[..., m] * power[:, None] for m, power in enumerate(powers, start=1))
-    return jnp.sum(shape * factor, axis=-1)
+    along_y = _in_rows(rows, contracted)
+    if are_many(x, along_y, columns):
+        # a matrix product for all bins costs less than so many look-ups, whose derivatives scatter
+        return jnp.einsum("rykp,xkp->ryx", along_y, columns)[energy, y, x]
+    return jnp.sum(along_y[energy, y] * columns[x], axis=(1, 2))
 
 
-def in_masks(terms: Terms, masks: Array | None) -> Array:
+def are_many(x: Array, rows: Array, columns: Array) -> bool:
+    """Whether some bins (N,) of reconstructed energies and rows (R, ny, ...) and of columns (nx, ...) are so many."""
+    return rows.shape[0] * rows.shape[1] * columns.shape[0] < _LOOK_UP * x.shape[0]
+
+
+def _in_rows(rows: Array, contracted: Array) -> Array:
+    """Coefficients (R, K, M) times the fractions in rows, (R, ny, K, P): what multiplies the columns."""
+    if contracted.shape[-1] == 1:
+        return rows * contracted[:, None]
+    one, y, y_2 = (rows[..., p] for p in range(3))
+    by = [contracted[:, None, :, m] for m in range(6)]
+    return namespace(rows).stack([by[0] * one + by[2] * y + by[5] * y_2, by[1] * one + by[4] * y, by[3] * one], axis=-1)
+
+
+def in_masks(columns: Array, rows: Array, masks: Array | None) -> Array:
     """Gaussians and monomials summed over the pixels of some masks (U, ny, nx), or of the cutout: (U or 1, K, M)."""
-    xp = namespace(terms.dx)
-    powers_y, powers_x = _monomials(terms)
+    xp = namespace(columns)
     if masks is None:
-        return (powers_y.sum(axis=0) * powers_x.sum(axis=0))[None]
-    along_x = xp.einsum("uyx,xkm->uykm", masks, powers_x)
-    return xp.einsum("uykm,ykm->ukm", along_x, powers_y)
+        return monomials(rows.sum(axis=0)[:, None, :] * columns.sum(axis=0)[:, :, None])[None]
+    along_x = xp.einsum("uyx,xkp->uykp", masks, columns)
+    return monomials(xp.einsum("uykp,ykq->ukpq", along_x, rows))
 
 
-def _monomials(terms: Terms) -> tuple[Array, Array]:
-    """Fractions in rows (ny, K, M) and columns (nx, K, M), times the powers of the distances."""
-    if terms.coefficients.shape[-1] == 1:
-        return terms.rows[..., None], terms.columns[..., None]
-    xp = namespace(terms.dx)
-    one_x, one_y = xp.ones_like(terms.dx), xp.ones_like(terms.dy)
-    powers_x = xp.stack([one_x, terms.dx, one_x, terms.dx**2, terms.dx, one_x], axis=-1)
-    powers_y = xp.stack([one_y, one_y, terms.dy, one_y, terms.dy, terms.dy**2], axis=-1)
-    return terms.rows[..., None] * powers_y[:, None], terms.columns[..., None] * powers_x[:, None]
+def monomials(products: Array) -> Array:
+    """Those of the products of powers of x and y, (..., P, P), that are monomials of `Terms`, (..., M)."""
+    return products[..., 0] if products.shape[-1] == 1 else products[..., _POWERS_X, _POWERS_Y]
 
 
-def _along(center: Array, spread: Array, scale: Array, size: int) -> tuple[Array, Array]:
-    """Fractions (size, K) of Gaussians in pixels along one axis, and distances [deg] of the pixels, (size,)."""
+def along_axis(center: Array, spread: Array, scale: Array, size: int, powers: int) -> Array:
+    """Fractions of Gaussians (K,) in pixels along one axis, times the powers from 0 on of the distance [deg] to the
+    centre, (size, K, powers)."""
     edges = (np.arange(size + 1) - 0.5 - center) * scale
     x = edges[:, None] / (_ROOT_TWO * spread)
     xp, below = namespace(center), 0.5 * (erf if isinstance(center, Array) else special.erf)(x)
-    return xp.diff(below, axis=0), (xp.arange(size) - center) * scale
+    fractions = xp.diff(below, axis=0)
+    if powers == 1:
+        return fractions[..., None]
+    distance = ((xp.arange(size) - center) * scale)[:, None]
+    return xp.stack([fractions, fractions * distance, fractions * distance**2], axis=-1)
 
 
 def _seen_area(area: Array, u: Array, v: Array, ratio: Array, variance: Array) -> Array:

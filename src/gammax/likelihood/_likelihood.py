@@ -28,7 +28,7 @@ from gammax.likelihood._penalties import describe, exchange_prior, make_penaltie
 from gammax.likelihood._plan import check_effects, make_plans
 from gammax.likelihood._problem import Problem
 from gammax.likelihood._runs import RunStack, columns_of, stack_spectra
-from gammax.likelihood._shard import check_kinds, largest, refuse_processes, spread
+from gammax.likelihood._shard import bins_here, check_kinds, largest, over_processes, refuse_processes, spread
 from gammax.likelihood._stack import SpectrumStack, draft_spectrum
 from gammax.likelihood._table import Slots, factor_scale, slots_of
 from gammax.models import Models, Prior, SkyModel
@@ -42,7 +42,8 @@ class Likelihood(eqx.Module):
     """-2 ln L of datasets under models, as a pure float64 function of the free parameters in factor space.
 
     A likelihood is a pytree and its functions are compiled once per structure: `jax.jit`, `jax.grad`, `jax.hessian` and
-    `jax.vmap` take it as it is. ``value = factor * scale`` with |factor| between 1 and 10 at the start.
+    `jax.vmap` take it as it is. ``value = factor * scale`` with |factor| between 1 and 10 at the start. A loop of calls
+    is quicker, on a GPU much, with ``jax.device_put(likelihood)``: each hands over what does not lie there yet.
 
     Parameters
     ----------
@@ -53,8 +54,13 @@ class Likelihood(eqx.Module):
     dense : in cubes, keep every bin that a source reaches. By default those without counts are merged, which is exact
         as long as the predicted counts are positive.
     mesh : devices, along one axis, over which the datasets are spread (`jax.make_mesh`); each holds its share of the
-        data, and what travels are sums. With several processes (`jax.distributed`) each gives the datasets that it
-        holds, and all of the models.
+        data, and what travels are sums. With several processes (`jax.distributed`), on machines of one kind, each
+        gives the datasets that it holds, and all of the models.
+
+    Attributes
+    ----------
+    theta0 : factors of the models' values, (P,): where a minimiser may start. `parameters` has their bounds.
+    names, units : of the free parameters, (P,); of linked ones the first.
 
     Raises
     ------
@@ -236,7 +242,7 @@ class Likelihood(eqx.Module):
         return {name: parts[stack][place] for name, stack, place in self.dataset_places}
 
     def __repr__(self) -> str:
-        bins = sum(int(stack.mask.sum()) for stack in self.problem.stacks)
+        bins = sum(bins_here(stack, self.problem.mesh) for stack in self.problem.stacks)
         return (
             f"Likelihood({len(self.dataset_places)} datasets in {len(self.problem.stacks)} stacks, {bins} bins, "
             f"free: {', '.join(self.names)}{describe(self.problem.penalties)})"
@@ -257,7 +263,7 @@ def as_datasets(datasets: Any) -> tuple[Dataset, ...]:
     """Datasets as a tuple: at least one, of different names."""
     if hasattr(datasets, "stat_type") or is_own(datasets):
         return (datasets,)
-    datasets = tuple(datasets)
+    datasets = tuple(datasets) if isinstance(datasets, Iterable) else (datasets,)
     for dataset in datasets:
         if not hasattr(dataset, "stat_type") and not is_own(dataset):
             raise FitError(
@@ -279,7 +285,7 @@ def _make_stacks(
     datasets: tuple[Dataset, ...], models: Models, slots: Slots, order: str, dense: bool, mesh: Mesh | None
 ) -> tuple[tuple[SpectrumStack | RunStack | CubeStack | OwnStack, ...], tuple[tuple[str, int, int], ...]]:
     """Stacks, and for each dataset its name, stack and place in it."""
-    others = mesh is not None and mesh.is_multi_process
+    others = over_processes(mesh)
     plans, seen = make_plans(models, slots), _seen(datasets, models, others)
     columns = {slot: number for number, slot in enumerate(slots.moved)}
     groups: dict = {}

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from gammax.folding._grid import Grid
 from gammax.folding._irf import Scales
-from gammax.folding._mixture import Mixture, Terms, at_pixels, in_masks
+from gammax.folding._mixture import Mixture, Place, are_many, at_pixels, contract, in_masks
+from gammax.folding._nearby import make_nearby
 from gammax.folding._region import RegionGrid
-from gammax.likelihood._parts import Dispersion, Source
+from gammax.likelihood._curves import Moved
+from gammax.likelihood._parts import Dispersion, Source, bend_apart
 from gammax.likelihood._table import Recipe
 
 
@@ -49,6 +55,20 @@ class Elements(eqx.Module):
             return maps.sum(axis=(1, 2))
         return jnp.einsum("ryx,ryx->r", self.masks[self.mask_of], maps)
 
+    def project(self, slope: Array, columns: Array, ny: int) -> Array:
+        """What a slope (E,) makes of the columns (nx, ...) of the cutout, (R, ny, ...): times rows it adds up to the
+        product of the slope with `spread`."""
+        flat, rest = columns.reshape(len(columns), -1), slope[self.rest]
+        alone = slope.at[self.place].get(mode="fill", fill_value=0.0) - rest.at[self.energy].get(mode="clip")
+        whole = flat.sum(axis=0)[None, None] if self.masks is None else jnp.einsum("uyx,xf->uyf", self.masks, flat)
+        sums = jnp.broadcast_to(whole[self.mask_of], (len(rest), ny, flat.shape[1])) * rest[:, None, None]
+        if are_many(self.x, sums, columns):
+            image = jnp.zeros((*sums.shape[:2], len(columns))).at[self.energy, self.y, self.x].add(alone, mode="drop")
+            sums = sums + jnp.einsum("ryx,xf->ryf", image, flat)
+        else:
+            sums = sums.at[self.energy, self.y].add(alone[:, None] * flat[self.x], mode="drop")
+        return sums.reshape(*sums.shape[:2], *columns.shape[1:])
+
     def spread(self, single: Array, total: Array) -> Array:
         """Vector of all elements from the values of single bins (N,) and of whole masks (R,)."""
         listed = jnp.zeros_like(total).at[self.energy].add(single, mode="drop")
@@ -66,6 +86,25 @@ class _Moving(Source):
         """Energy dispersion times flux [cm-2 s-1], (R, T)."""
         return self.dispersion.scaled(scales.energy_scale_reco) * self.flux(numbers, edges, panels)
 
+    def bend(
+        self, numbers: Array, free: tuple[int, ...], edges: Array, panels: int, slope: Array
+    ) -> tuple[Array, Array]:
+        """As `Group.bend`: by numbers of the shape apart from others, which leave it as it is."""
+        heavy, light = self.shaping(free)
+        order = np.argsort([*light, *heavy])
+
+        def counts(first: Array, second: Array) -> Array:
+            return self.counts(Moved(Moved(numbers, light, first), heavy, second), edges, panels)
+
+        first, second = (numbers[np.array(places, dtype=int)] for places in (light, heavy))
+        jacobian, bend = bend_apart(counts, first, second, slope)
+        return jacobian[order], bend[order][:, order]
+
+    def shaping(self, free: tuple[int, ...]) -> tuple[list[int], list[int]]:
+        """Those of the free places whose numbers change the shape, and the others."""
+        acting = {*self.spatial.slots, *self.effects.only(["psf_width", "energy_scale_true"]).slots}
+        return [place for place in free if place in acting], [place for place in free if place not in acting]
+
 
 class MovingMixture(_Moving):
     """A point or a Gaussian that moves, closed forms; `sized`: it has a width, its parameter `sigma`."""
@@ -75,27 +114,73 @@ class MovingMixture(_Moving):
 
     def counts(self, numbers: Array, edges: Array, panels: int) -> Array:
         """Predicted counts of the elements, (E,)."""
+        if self.mixture.exposure is not None:
+            return self._after(numbers, edges, panels, self.mixture.exposure)
+        contracted, place = self._seen(numbers, edges, panels)
+        return self._fold(contracted, *self.mixture.along(place, contracted.shape[-1]))
+
+    def bend(
+        self, numbers: Array, free: tuple[int, ...], edges: Array, panels: int, slope: Array
+    ) -> tuple[Array, Array]:
+        """As `Group.bend`. The slope is summed over the shape first, so that what is differentiated twice are some
+        thousand numbers."""
+        if self.mixture.exposure is not None:
+            return super().bend(numbers, free, edges, panels, slope)
+        x = numbers[np.array(free, dtype=int)]
+
+        def seen(x: Array) -> tuple[Array, Place]:
+            return self._seen(Moved(numbers, free, x), edges, panels)
+
+        contracted, place = here = seen(x)
+        nearby = make_nearby(self.mixture, place, contracted.shape[-1], self.sized or "psf_width" in self.effects.names)
+        moments = nearby.moments(self.elements.project(slope, nearby.columns, len(nearby.rows)))
+
+        def product(x: Array) -> tuple[Array, tuple[Array, Place]]:
+            there = seen(x)
+            return jnp.sum(there[0] * nearby.sums(moments, there[1])), there
+
+        def pushed(x: Array) -> tuple[Array, tuple[Array, Place]]:
+            return jax.vmap(lambda tangent: jax.jvp(product, (x,), (tangent,))[1])(every)
+
+        # forward twice: backwards it takes twice as long to compile
+        every = jnp.eye(len(free))
+        _, steps = pushed(x)
+        bend = jax.vmap(lambda tangent: jax.jvp(lambda x: pushed(x)[0], (x,), (tangent,))[1])(every)
+
+        def counts(contracted: Array, place: Place) -> Array:
+            return self._fold(contracted, *nearby.along(place))
+
+        return jax.vmap(lambda step: jax.jvp(counts, here, step)[1])(steps), bend
+
+    def _seen(self, numbers: Array, edges: Array, panels: int) -> tuple[Array, Place]:
+        """Coefficients (R, K, M) of the source contracted with spectrum and energy dispersion, and its place."""
+        mixture, where, weight = self._placed(numbers, edges, panels)
+        coefficients, weights = mixture.coefficients(*where), mixture.weights if mixture.reco else None
+        return contract(coefficients, weights, weight), mixture.place(*where)
+
+    def _placed(self, numbers: Array, edges: Array, panels: int) -> tuple[Mixture, tuple[Any, Any, Any], Array]:
+        """The mixture with its PSF as wide as it is, longitude, latitude and width of the source, and `weight`."""
         model, scales = self.spatial.build(numbers), self.effects.scales(numbers)
         mixture = self.mixture if scales.psf_width is None else self.mixture.widened(scales.psf_width)
-        terms = mixture.terms(
-            model.lon_0.canonical, model.lat_0.canonical, model.sigma.canonical if self.sized else None
-        )
-        weight = self.weight(numbers, edges, panels, scales)
+        where = model.lon_0.canonical, model.lat_0.canonical, model.sigma.canonical if self.sized else None
+        return mixture, where, self.weight(numbers, edges, panels, scales)
+
+    def _fold(self, contracted: Array, columns: Array, rows: Array) -> Array:
+        """Counts of the elements, (E,), of contracted coefficients, columns and rows."""
         where = self.elements
-        if mixture.exposure is not None:
-            return where.spread(*self._after(terms, weight, mixture.exposure))
-        contracted = terms.contract(weight)
-        single = at_pixels(terms, where.x, where.y, where.energy, contracted)
-        total = jnp.einsum("rkm,rkm->r", contracted, in_masks(terms, where.masks)[where.mask_of])
+        single = at_pixels(columns, rows, where.x, where.y, where.energy, contracted)
+        total = jnp.einsum("rkm,rkm->r", contracted, in_masks(columns, rows, where.masks)[where.mask_of])
         return where.spread(single, total)
 
-    def _after(self, terms: Terms, weight: Array, exposure: Array) -> tuple[Array, Array]:
-        """Single bins and whole masks, the exposure taken after the PSF."""
-        where, mixed = self.elements, terms.coefficients[..., 0]
-        shape = (terms.columns[where.x] * terms.rows[where.y]) @ mixed.T
+    def _after(self, numbers: Array, edges: Array, panels: int, exposure: Array) -> Array:
+        """Counts of the elements, (E,), the exposure taken after the PSF."""
+        mixture, place, weight = self._placed(numbers, edges, panels)
+        terms, where = mixture.terms(*place), self.elements
+        mixed, columns, rows = terms.coefficients[..., 0], terms.columns[..., 0], terms.rows[..., 0]
+        shape = (columns[where.x] * rows[where.y]) @ mixed.T
         single = jnp.sum(shape * exposure[:, where.y, where.x].T * weight[where.energy], axis=1)
-        cutout = jnp.einsum("tk,yk,xk->tyx", mixed, terms.rows, terms.columns) * exposure
-        return single, jnp.sum(weight * where.sum_masks(cutout), axis=1)
+        cutout = jnp.einsum("tk,yk,xk->tyx", mixed, rows, columns) * exposure
+        return where.spread(single, jnp.sum(weight * where.sum_masks(cutout), axis=1))
 
 
 class MovingGrid(_Moving):

@@ -182,7 +182,8 @@ def _mixed(statistic: Any, mu: Array) -> tuple[Array, Array, Any, Any]:
 
 def is_own(dataset: Any) -> bool:
     """Whether a dataset is the user's own: it follows the protocol `gammax.datasets.Dataset`, and is none of ours."""
-    return isinstance(dataset, Dataset) and not hasattr(dataset, "stat_type") and not isinstance(dataset, type)
+    # the protocol last: asking for it takes a third of the time in which a hundred spectra are stacked
+    return not hasattr(dataset, "stat_type") and not isinstance(dataset, type) and isinstance(dataset, Dataset)
 
 
 def make_own(dataset: Any, models: Models, applies: Sequence[bool], slots: Slots, columns: dict[int, int]) -> OwnStack:

@@ -152,6 +152,27 @@ def bend_along(function: Callable[[Array], Array], x: Array, slope: Array) -> tu
     return jacobian, bend
 
 
+def bend_apart(
+    function: Callable[[Array, Array], Array], light: Array, heavy: Array, slope: Array
+) -> tuple[Array, Array]:
+    """As `bend_along`, of a function of light and heavy numbers: what only heavy ones enter is not differentiated by
+    light ones, as it would be with all of them in one vector."""
+
+    def contracted(light: Array, heavy: Array) -> tuple[tuple[Array, Array], Array]:
+        there, pull = jax.vjp(function, light, heavy)
+        return pull(slope), there
+
+    def push_light(tangent: Array) -> tuple[tuple[Array, Array], Array]:
+        return jax.jvp(lambda light: contracted(light, heavy), (light,), (tangent,))[1]
+
+    def push_heavy(tangent: Array) -> tuple[tuple[Array, Array], Array]:
+        return jax.jvp(lambda heavy: contracted(light, heavy), (heavy,), (tangent,))[1]
+
+    (among_light, _), by_light = jax.vmap(push_light)(jnp.eye(light.shape[0]))
+    (across, among_heavy), by_heavy = jax.vmap(push_heavy)(jnp.eye(heavy.shape[0]))
+    return jnp.concatenate([by_light, by_heavy]), jnp.block([[among_light, across.T], [across, among_heavy]])
+
+
 class Group(eqx.Module):
     """S parts of one kind: every array of `part` has a leading axis of length S, so that fifty sources are one program.
 
@@ -183,6 +204,8 @@ class Group(eqx.Module):
 
         def one(part: eqx.Module, slots: Array) -> tuple[Array, Array]:
             numbers = values[slots]
+            if hasattr(part, "bend"):
+                return part.bend(numbers, self.free, edges, panels, slope)
             return bend_along(lambda x: part.counts(Moved(numbers, self.free, x), edges, panels), numbers[free], slope)
 
         return jax.vmap(one)(self.part, self.slots)

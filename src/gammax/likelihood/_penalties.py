@@ -51,9 +51,11 @@ class PriorGroup(eqx.Module):
         return jnp.zeros(errors.shape, dtype=bool).at[self.columns].max(found, mode="drop")
 
     def derivatives(self, values: Array, size: int) -> Derivatives:
-        """Value, and derivatives by the `size` moving slots; Fisher: the curvature where it is positive."""
-        value, first, second = look(self._each, values[self.slots])
-        return scatter(self.columns[:, None], _apart(value, first, second), size)
+        """Value, and derivatives by the `size` moving slots; Fisher: see `Prior.step_curvature`."""
+        own = values[self.slots]
+        value, first, second = look(self._each, own)
+        steps = jax.vmap(lambda prior, *numbers: prior.step_curvature(*numbers))(self.prior, own, second)
+        return scatter(self.columns[:, None], _apart(value, first, second, steps), size)
 
 
 class JointPenalty(eqx.Module):
@@ -78,10 +80,9 @@ class JointPenalty(eqx.Module):
         return scatter(self.columns[None], jax.tree.map(lambda part: part[None], own), size)
 
 
-def _apart(value: Array, first: Array, second: Array) -> Derivatives:
+def _apart(value: Array, first: Array, second: Array, steps: Array) -> Derivatives:
     """Derivatives of K functions of one number each, (K, 1) and (K, 1, 1)."""
-    bend = second[:, None, None]
-    return jax.vmap(_without_bins)(value, first[:, None], bend, jnp.maximum(bend, 0.0))
+    return jax.vmap(_without_bins)(value, first[:, None], second[:, None, None], steps[:, None, None])
 
 
 def _without_bins(value: Array, gradient: Array, hessian: Array, fisher: Array) -> Derivatives:

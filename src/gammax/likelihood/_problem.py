@@ -18,7 +18,7 @@ from gammax.likelihood._own import OwnStack
 from gammax.likelihood._parts import bend_along
 from gammax.likelihood._penalties import JointPenalty, PriorGroup
 from gammax.likelihood._runs import RunStack
-from gammax.likelihood._shard import total
+from gammax.likelihood._shard import by_dataset, total
 from gammax.likelihood._stack import SpectrumStack
 from gammax.likelihood._table import fill
 from gammax.likelihood._ties import SlotTie, follow, moving_slots
@@ -56,12 +56,12 @@ class Problem(eqx.Module):
     def expectations(self, theta: Array) -> tuple[Array, ...]:
         """Per stack: what the statistic compares with the counts."""
         values = self.slot_values(theta)
-        return tuple(stack.expectation(values) for stack in self.stacks)
+        return by_dataset(lambda stack, values: stack.expectation(values), self.stacks, values, self.mesh)
 
     def signals(self, theta: Array) -> tuple[Array, ...]:
         """Per stack: predicted signal counts."""
         values = self.slot_values(theta)
-        return tuple(stack.signal(values) for stack in self.stacks)
+        return by_dataset(lambda stack, values: stack.signal(values), self.stacks, values, self.mesh)
 
     def on_counts(self, theta: Array) -> tuple[Array, ...]:
         """Per stack: predicted ON counts, the profiled background of wstat included."""

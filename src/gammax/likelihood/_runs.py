@@ -1,4 +1,5 @@
-"""Spectra of equal shape with numbers of their own: a hundred runs, each with its own energy scale, as one program."""
+"""Spectra of equal shape with numbers of their own: a hundred runs, each with its own energy scale or norm of the
+background, as one program."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ _AT_ONCE = 20_000
 
 
 class RunStack(eqx.Module):
-    """D spectra that see the same sources, each through responses with a model of its own.
+    """D spectra that see the same sources, each with a model of its own for its responses or its background.
 
     Attributes
     ----------
@@ -107,15 +108,15 @@ def columns_of(stack: Any) -> set[int]:
 
 
 def stack_spectra(drafts: Sequence[SpectrumDraft], others: bool = False) -> SpectrumStack | RunStack:
-    """Stack of spectra of equal key: as one where the model of their responses is one, else each with its own numbers;
-    errors as `make_stack`.
+    """Stack of spectra of equal key: as one where the models of responses and background are one, else each with its
+    own numbers; errors as `make_stack`.
 
     Parameters
     ----------
-    others : whether other processes stack other spectra, through models of responses of their own.
+    others : whether other processes stack other spectra, with models of their own.
     """
-    alike = all(draft.effects.slots == drafts[0].effects.slots for draft in drafts)
-    if alike and not (others and drafts[0].effects.names):
+    alike = all(draft.own == drafts[0].own for draft in drafts)
+    if alike and not (others and drafts[0].own):
         return make_stack(drafts)
     # what is shared is the same in all of them, places too
     runs = make_stack([drafts[0].placed(), *drafts[1:]])

@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import numpy as np
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from gammax.errors import FitError
 from gammax.likelihood._own import OwnStack
@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 _EVERYWHERE = PartitionSpec()
 # fields of a stack of spectra, and of its parts, that all its datasets share
 _COMMON = ("edges", "spline", "energy", "centers")
+
+
+def over_processes(mesh: Mesh | None) -> bool:
+    """Whether datasets are spread over several processes, each of which sees its own alone."""
+    return mesh is not None and mesh.is_multi_process
+
+
+def on_devices(tree: Any, mesh: Mesh | None) -> Any:
+    """A problem or likelihood with its arrays where programs want them, to which each call would hand them over anew;
+    one that is spread lies there already."""
+    return jax.device_put(tree) if mesh is None else tree
 
 
 def is_spread(stack: Any) -> bool:
@@ -42,6 +53,8 @@ def spread(problem: Problem, mesh: Mesh) -> Problem:
     """
     if len(mesh.axis_names) != 1:
         raise FitError("GX-FIT-020", "datasets are spread along one axis", found=mesh.axis_names)
+    # along axes of JAX's other kind, which `jax.make_mesh` makes, a dataset could not be taken out of its stack
+    mesh = Mesh(mesh.devices, mesh.axis_names, axis_types=(AxisType.Auto,))
     stacks = tuple(_padded(stack, mesh) if is_spread(stack) else stack for stack in problem.stacks)
     specs = dataclasses.replace(
         jax.tree.map(lambda _: _EVERYWHERE, problem), stacks=tuple(_specs(stack, mesh) for stack in stacks)
@@ -76,13 +89,30 @@ def total(
     common = [function(stack, values) for stack in stacks if not is_spread(stack)]
 
     def of_own(own: Sequence[Any], values: Array) -> Any:
-        # as numbers that might differ between devices: a derivative by common ones would be summed over them on its own
-        apart = jax.lax.pcast(values, mesh.axis_names[0], to="varying")
-        return gather(add([function(stack, apart) for stack in own]), mesh.axis_names[0])
+        return gather(add([function(stack, values) for stack in own]), mesh.axis_names[0])
 
     specs = tuple(_specs(stack, mesh) for stack in cut)
-    split = jax.shard_map(of_own, mesh=mesh, in_specs=(specs, _EVERYWHERE), out_specs=_EVERYWHERE)
+    # unchecked: JAX's rules of what may differ between devices refuse loops under jax.vmap, and a user's model that
+    # loops from a constant; and derivatives by common numbers would be summed over devices on their own
+    split = jax.shard_map(of_own, mesh=mesh, in_specs=(specs, _EVERYWHERE), out_specs=_EVERYWHERE, check_vma=False)
     return add([split(cut, values), *common])
+
+
+def by_dataset(
+    function: Callable[[Any, Array], Array], stacks: Sequence[Any], values: Array, mesh: Mesh | None
+) -> tuple[Array, ...]:
+    """What a function of a stack and the slot values gives for each dataset, (D, ...), per stack; see `total`.
+
+    Left to itself the compiler would bring all datasets to every device where they are gone through one by one.
+    """
+
+    def of_stack(stack: Any) -> Array:
+        if mesh is None or not is_spread(stack):
+            return function(stack, values)
+        specs, along = (_specs(stack, mesh), _EVERYWHERE), PartitionSpec(mesh.axis_names[0])
+        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=along, check_vma=False)(stack, values)
+
+    return tuple(map(of_stack, stacks))
 
 
 def _specs(stack: Any, mesh: Mesh) -> Any:
@@ -171,6 +201,13 @@ def _raise_unless_equal(text: str, mesh: Mesh) -> None:
         )
 
 
+def bins_here(stack: Any, mesh: Mesh | None) -> int:
+    """Bins inside the masks of the datasets that this process holds, counted without the others: they may not ask."""
+    apart = over_processes(mesh) and is_spread(stack)
+    parts = [part.data for part in stack.mask.addressable_shards] if apart else [stack.mask]
+    return sum(int(np.asarray(part).sum()) for part in parts)
+
+
 def refuse_processes(mesh: Mesh | None, what: str) -> None:
     """Raise where datasets are spread over processes: each would answer for its own datasets alone.
 
@@ -178,7 +215,7 @@ def refuse_processes(mesh: Mesh | None, what: str) -> None:
     ------
     FitError : they are.
     """
-    if mesh is not None and mesh.is_multi_process:
+    if over_processes(mesh):
         raise FitError(
             "GX-FIT-022",
             f"{what} of datasets that are spread over processes: not available",

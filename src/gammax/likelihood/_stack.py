@@ -147,10 +147,24 @@ class SpectrumDraft(NamedTuple):
         if "energy_scale_reco" in effects.names:
             # one spline over reconstructed energies serves the whole stack
             kind = *kind, self.dataset.energy_axis.edges_value("TeV").tobytes()
-        if not effects.names:
-            return (*kind, tuple(plan.model.name for plan in self.plans))
-        places, moving = zip(*((self.slots.index(slot), slot in self.columns) for slot in effects.slots), strict=True)
-        return (*kind, tuple(plan.model.name for plan in self.plans), effects.names, effects.unit, places, moving)
+        if any(plan.shape is None for plan in self.scaling):
+            # so do the centres of its bins where a background is scaled by energy
+            kind = *kind, self.dataset.energy_axis.edges_value("TeV").tobytes()
+        sources = tuple(plan.model.name for plan in self.plans if plan.is_source)
+        scaling = tuple((plan.spectrum.renumbered(), plan.shape is None) for plan in self.scaling)
+        own = tuple((self.slots.index(slot), slot in self.columns) for slot in self.own)
+        return (*kind, sources, scaling, effects.names, effects.unit, own)
+
+    @property
+    def scaling(self) -> list[Plan]:
+        """Plans of what is not a source: the model of its background."""
+        return [plan for plan in self.plans if not plan.is_source]
+
+    @property
+    def own(self) -> list[int]:
+        """Slots of the numbers that may be those of one spectrum: of its background, then of its responses."""
+        used = [plan.spectrum.slots if plan.shape is None else plan.shape.slots for plan in self.scaling]
+        return [*(slot for slots in used for slot in slots), *self.effects.slots]
 
     @property
     def slots(self) -> list[int]:
@@ -201,7 +215,7 @@ def make_stack(drafts: Sequence[SpectrumDraft]) -> SpectrumStack:
 
     def stacked(field: str) -> np.ndarray | None:
         arrays = [getattr(part, field) for part in parts]
-        return None if arrays[0] is None else np.stack(arrays).astype(np.float64)
+        return None if arrays[0] is None else np.stack(arrays).astype(np.float64, copy=False)
 
     edges, response, panels = parts[0].energy_true, stacked("response"), n_panels(parts[0].energy_true)
     sources = [plan for plan in plans if plan.is_source]
@@ -213,7 +227,7 @@ def make_stack(drafts: Sequence[SpectrumDraft]) -> SpectrumStack:
         response=response,
         counts=stacked("counts"),
         mask=stacked("mask"),
-        backgrounds=_backgrounds(datasets, stacked("background"), [plan for plan in plans if not plan.is_source]),
+        backgrounds=_backgrounds(drafts, stacked("background")),
         counts_off=stacked("counts_off"),
         alpha=stacked("alpha"),
         templates=tuple(templates),
@@ -239,24 +253,27 @@ def _moved(
 
 
 def _backgrounds(
-    datasets: Sequence[SpectrumDataset | SpectrumDatasetOnOff], background: np.ndarray | None, plans: Sequence[Plan]
+    drafts: Sequence[SpectrumDraft], background: np.ndarray | None
 ) -> tuple[FixedCounts | ScaledCounts, ...]:
-    for plan in plans:
-        if not isinstance(plan.model, FoVBackgroundModel) or background is None:
-            raise ModelError(
-                "GX-FIT-011",
-                "the model does not apply to a spectrum of this kind",
-                model=plan.model.name,
-                found=type(plan.model).__name__,
-                dataset=datasets[0].name,
-                expected="background models on a known background (cash), templates of counts on cubes",
-            )
+    for draft in drafts:
+        for plan in draft.scaling:
+            if not isinstance(plan.model, FoVBackgroundModel) or background is None:
+                raise ModelError(
+                    "GX-FIT-011",
+                    "the model does not apply to a spectrum of this kind",
+                    model=plan.model.name,
+                    found=type(plan.model).__name__,
+                    dataset=draft.dataset.name,
+                    expected="background models on a known background (cash), templates of counts on cubes",
+                )
+        if background is not None:
+            check_backgrounds(draft.dataset, [plan.model for plan in draft.scaling])
     if background is None:
         return ()
-    check_backgrounds(datasets[0], [plan.model for plan in plans])
-    centers = datasets[0].energy_axis.center_value("TeV")
-    if not plans:
+    if not drafts[0].scaling:
         return (FixedCounts(background, ()),)
-    if plans[0].shape is None:
-        return (ScaledCounts(background, np.arange(len(centers)), centers, plans[0].spectrum),)
-    return (FixedCounts(background * unit_factor(plans[0], centers), plans[0].shape.slots),)
+    plan, centers = drafts[0].scaling[0], [draft.dataset.energy_axis.center_value("TeV") for draft in drafts]
+    if plan.shape is None:
+        return (ScaledCounts(background, np.arange(len(centers[0])), centers[0], plan.spectrum),)
+    factors = [unit_factor(draft.scaling[0], at) for draft, at in zip(drafts, centers, strict=True)]
+    return (FixedCounts(background * np.stack(factors), plan.shape.slots),)
