@@ -6,6 +6,8 @@ from derivatives import toy_spectrum
 from gammax.fit import Fit
 from gammax.fit.batches._one_by_one import _fingerprint
 from gammax.fit.batches._store import digest_of
+from gammax.irf import EDispKernel
+from gammax.maps import MapAxis
 from gammax.models import FunctionSpectralModel, Models, PowerLawSpectralModel, SkyModel
 
 NORM = "1e-12 TeV-1 s-1 cm-2"
@@ -48,3 +50,17 @@ def test_datasets_are_told_apart_by_all_they_are():
 
     assert told([a]) == told([toy_spectrum("cash", "a", 1)])
     assert len({told([a]), told([metres]), told([narrow]), told([[a, b], [a]]), told([[a], [b, a]])}) == 5
+
+
+def test_axes_of_responses_tell_too():
+    """The same matrix over axes that differ by less than datasets mind, and in the scale of their bins."""
+    spectrum = toy_spectrum("cash")
+    edisp, fingerprints = spectrum.edisp, {_fingerprint(Fit(), [spectrum], Models([]))}
+    true, energy = edisp.axes
+    for axes in (
+        (MapAxis(true.nodes * (1 + 1e-9), "energy_true", "log", "TeV"), energy),
+        (true, MapAxis(energy.nodes, "energy", "lin", "TeV")),
+    ):
+        other = spectrum.replace(edisp=EDispKernel(axes, edisp.data))
+        fingerprints.add(_fingerprint(Fit(), [other], Models([])))
+    assert len(fingerprints) == 3

@@ -13,7 +13,7 @@ from derivatives import toy_spectrum
 from gammax.errors import FitError, GammaxWarning, ResourceError
 from gammax.fit import fit_many
 from gammax.fit.batches._many import Solved
-from gammax.fit.batches._store import SweepFile
+from gammax.fit.batches._store import Finished, SweepFile
 from gammax.fit.batches._sweep import Plan, blank, run_plan
 from gammax.likelihood import Likelihood
 from gammax.models import PowerLawSpectralModel, SkyModel
@@ -32,7 +32,7 @@ def solve(rows):
 
 
 def plan(function=solve, number=NUMBER, chunk=CHUNK):
-    return Plan(number, 2, chunk, function)
+    return Plan(number, 2, chunk, lambda rows: Finished(function(rows)))
 
 
 def never(rows):
@@ -60,10 +60,37 @@ def interrupted_after(chunks):
 
 
 def test_what_is_finished_is_read_back(tmp_path):
-    wanted, done = run_plan(plan())
+    wanted, done, _ = run_plan(plan())
     assert done.all()
     assert_equal(run_plan(plan(), tmp_path / "batch", "mark")[0], wanted)
     assert_equal(run_plan(plan(never), tmp_path / "batch", "mark")[0], wanted)
+
+
+def test_warnings_are_read_back(tmp_path):
+    def warned(rows):
+        return Finished(solve(rows), tuple((f"of {row}: -2 \u0394", "two") if row % 2 else () for row in rows))
+
+    wanted = run_plan(Plan(NUMBER, 2, CHUNK, warned), tmp_path / "batch", "mark")
+    again = run_plan(plan(never), tmp_path / "batch", "mark")
+    assert again.warnings == wanted.warnings
+    assert again.warnings[3] == ("of 3: -2 \u0394", "two")
+    assert_equal(again.solved, wanted.solved)
+
+
+def test_what_could_not_be_made_is_tried_again(tmp_path):
+    """It is not in the file, and what comes behind it is."""
+    missing = Plan(NUMBER, 2, CHUNK, lambda rows: None if rows[0] == CHUNK else Finished(solve(rows)))
+    swept = run_plan(missing, tmp_path / "batch", "mark")
+    np.testing.assert_array_equal(~swept.done, np.arange(NUMBER) // CHUNK == 1)
+    made = []
+
+    def counted(rows):
+        made.append(rows[0])
+        return solve(rows)
+
+    again = run_plan(plan(counted), tmp_path / "batch", "mark")
+    assert made == [CHUNK]
+    assert_equal(again.solved, run_plan(plan())[0])
 
 
 @pytest.mark.parametrize("chunks", [0, 1, 3])
@@ -147,9 +174,11 @@ def test_a_torn_first_line_is_written_again(tmp_path, length):
 
 
 def test_where_nothing_can_be_written(tmp_path):
-    with pytest.raises(ResourceError) as raised:
-        run_plan(plan(), tmp_path, "mark")
-    assert raised.value.code == "GX-FIT-311"
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "batch"):
+        with pytest.raises(ResourceError) as raised:
+            run_plan(plan(), path, "mark")
+        assert raised.value.code == "GX-FIT-311"
 
 
 def test_one_at_a_time(tmp_path, monkeypatch):

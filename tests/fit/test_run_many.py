@@ -1,5 +1,10 @@
 """The same models on many datasets: what `Fit.run` finds on each of them."""
 
+import os
+import signal
+from collections.abc import Sequence
+from time import sleep
+
 import jax
 import numpy as np
 import pytest
@@ -9,7 +14,7 @@ from test_many import assert_same_fit, power_law, run
 from cubes import CENTER, make_cube
 from derivatives import toy_spectrum
 from gammax.datasets import Datasets
-from gammax.errors import FitError, ModelError
+from gammax.errors import DataValueError, FitError, ModelError, ResourceError
 from gammax.fit import Fit, fit_many
 from gammax.likelihood import Likelihood
 from gammax.models import (
@@ -97,10 +102,11 @@ def test_cubes(tmp_path):
     again = Fit().run_many(members, models, path=tmp_path / "batch")
     np.testing.assert_array_equal(again.values, results.values)
     assert list(again.status) == list(results.status)
-    # as if killed while the third was written
+    assert again.messages == results.messages
+    # as if killed while the third was written; the bad one is not in the file
     content = (tmp_path / "batch").read_bytes()
     header = content.index(b"\n") + 1
-    (tmp_path / "batch").write_bytes(content[: header + (len(content) - header) // 5 * 2 + 9])
+    (tmp_path / "batch").write_bytes(content[: header + (len(content) - header) // 4 * 2 + 9])
     resumed = Fit().run_many(members, models, path=tmp_path / "batch")
     for name in ("values", "covariance", "total_stat", "edm", "n_steps"):
         np.testing.assert_array_equal(getattr(resumed, name), getattr(results, name))
@@ -149,3 +155,125 @@ def test_what_no_member_can_be_fitted_by_is_an_error():
         with pytest.raises(FitError) as raised:
             fit.run_many(members, power_law())
         assert raised.value.code == code
+    with pytest.raises(FitError) as raised:
+        Fit().run_many(toy_spectrum("wstat"), power_law())
+    assert raised.value.code == "GX-FIT-318"
+
+
+class Lazy(Sequence):
+    """Members that are made when they are asked for; `before(k, times)` is called first, and may raise."""
+
+    def __init__(self, members, before):
+        self.members, self.before, self.times = members, before, [0] * len(members)
+
+    def __len__(self):
+        return len(self.members)
+
+    def __getitem__(self, k):
+        if k >= len(self):
+            raise IndexError
+        self.times[k] += 1
+        self.before(k, self.times[k])
+        return self.members[k]
+
+
+def unlike():
+    """Spectra that are fitted one by one."""
+    return [toy_spectrum("wstat", seed=seed, n_reco=n_reco) for seed, n_reco in enumerate((9, 9, 7, 9))]
+
+
+def failing(k, error, times):
+    """What goes wrong when the member `k` is read, from some number of readings on."""
+
+    def before(asked, time):
+        if asked == k and time in times:
+            raise error
+
+    return before
+
+
+OUTSIDE = {"file": OSError("disk away"), "memory": MemoryError(), "own": ResourceError("GX-X-001", "too large")}
+
+
+@pytest.mark.parametrize("error", OUTSIDE.values(), ids=OUTSIDE)
+def test_what_went_wrong_outside_is_tried_again(tmp_path, error):
+    """Read for its shape, for the file's mark, ahead and for its fit: the last two fail. A batch that goes on makes
+    that one fit, and ends as one that was never disturbed."""
+    results = Fit().run_many(Lazy(unlike(), failing(1, error, (3, 4))), power_law(), path=tmp_path / "batch")
+    assert list(results.status) == ["ok", "interrupted", "ok", "ok"]
+    assert np.isnan(results.values[1]).all()
+    assert str(error) in results.messages[1]
+    calm = Fit().run_many(unlike(), power_law(), path=tmp_path / "calm")
+    again = Fit().run_many(unlike(), power_law(), path=tmp_path / "batch")
+    for name in ("values", "covariance", "total_stat", "edm", "n_steps", "status"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(calm, name))
+    assert again.messages == calm.messages
+
+
+def test_what_fails_ahead_of_its_turn_is_fitted():
+    """As when the memory of two is not there."""
+    results = Fit().run_many(Lazy(unlike(), failing(1, MemoryError(), (2,))), power_law())
+    assert results.success.all()
+
+
+def test_members_that_cannot_be_read():
+    """Of spectra that are otherwise alike: the others are fitted. All of them: the first one's error."""
+    wrong = DataValueError("GX-X-002", "bad header")
+    spectra = [toy_spectrum("wstat", seed=seed) for seed in range(3)]
+    results = Fit().run_many(Lazy(spectra, failing(0, wrong, range(9))), power_law())
+    assert list(results.status) == ["invalid_input", "ok", "ok"]
+    assert results.messages[0] == str(wrong)
+    with pytest.raises(OSError, match="disk away"):
+        Fit().run_many(Lazy(spectra[:1], failing(0, OSError("disk away"), range(9))), power_law())
+
+
+def test_a_file_cannot_vouch_for_what_cannot_be_read(tmp_path):
+    """Bad data are themselves again the next time; what is away may be anything."""
+    wrong, path = DataValueError("GX-X-002", "bad header"), tmp_path / "batch"
+    for _ in range(2):
+        results = Fit().run_many(Lazy(unlike(), failing(1, wrong, range(9))), power_law(), path=path)
+        assert list(results.status) == ["ok", "invalid_input", "ok", "ok"]
+        assert results.messages[1] == str(wrong)
+    with pytest.raises(OSError, match="disk away"):
+        Fit().run_many(Lazy(unlike(), failing(1, OSError("disk away"), (2,))), power_law(), path=path)
+
+
+def test_ctrl_c_beside_a_member_that_failed(tmp_path):
+    """What is finished is returned, the failed one's status in its place; a batch that goes on makes the others."""
+    members = unlike()
+    bad = members[1].counts.data.copy()
+    bad[0] = -1.0
+    members[1] = with_map(members[1], "counts", bad)
+    fits = []
+
+    def interrupt(k, time):
+        if k == 2 and time == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+            sleep(0.3)
+        fits.append(k)
+
+    # a process that was started in the background may ignore the signal
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        results = Fit().run_many(Lazy(members, interrupt), power_law(), path=tmp_path / "batch")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert list(results.status) == ["ok", "invalid_input", "interrupted", "interrupted"]
+    assert "GX-DATASETS-" in results.messages[1]
+    fits.clear()
+    again = Fit().run_many(Lazy(members, lambda k, time: fits.append(k)), power_law(), path=tmp_path / "batch")
+    assert list(again.status) == ["ok", "invalid_input", "ok", "ok"]
+    assert again.messages[1] == results.messages[1]
+    np.testing.assert_array_equal(again.values[0], results.values[0])
+    # shapes and mark, then all but the finished one
+    assert fits.count(0) == 2
+
+
+def test_generators_and_a_batch_of_one():
+    """Joint sets that can be read only once, in a generator of them; what is unlike is read again."""
+    spectra = unlike()
+    results = Fit().run_many((iter([spectrum]) for spectrum in spectra), power_law())
+    assert results.success.all()
+    one = Fit().run_many([spectra[0]], power_law())
+    assert len(one) == 1
+    assert_same_fit(one, 0, run([spectra[0]], power_law()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,18 @@ import jax
 import numpy as np
 
 from gammax._config import require_x64
+from gammax.errors import FitError
 from gammax.fit.batches._judge import INTERRUPTED, OK
 from gammax.fit.batches._lanes import Members
 from gammax.fit.batches._many import shape_of, solve_chunk
 from gammax.fit.batches._members import Batch, make_batch
 from gammax.fit.batches._result import FitResults, Frame, results_of
-from gammax.fit.batches._store import digest_of
+from gammax.fit.batches._store import Finished, digest_of
 from gammax.fit.batches._sweep import Plan, blank, put, run_plan
+from gammax.fit.batches._warnings import tell, warnings_of
 from gammax.likelihood import Likelihood
-from gammax.models import Models
+from gammax.likelihood._table import slots_of
+from gammax.models import Models, SkyModel
 
 
 def fit_many(
@@ -26,7 +30,7 @@ def fit_many(
     data: Mapping[str, Any] | None = None,
     theta0: np.ndarray | None = None,
     held: Mapping[str, Any] | None = None,
-    models: Models | None = None,
+    models: Models | SkyModel | Iterable[SkyModel] | None = None,
     path: str | Path | None = None,
     tolerance: float = 1e-10,
     max_steps: int = 100,
@@ -34,29 +38,53 @@ def fit_many(
 ) -> FitResults:
     """Fit a likelihood K times: to other counts, from other starts, or with parameters held at other values.
 
-    All fits go through one compiled program. None of them raises: look at each one's status; `FitResult.warnings` are
-    not looked for. Ctrl-C returns what is finished, the rest is "interrupted".
+    All fits go through one compiled program. None of them raises: look at each one's status. What should be known about
+    good ones are their `warnings`, of which each kind is one GammaxWarning for the batch. A fit that does not converge
+    is begun again from the middle of the others, then as `Fit.run` begins: it may end where a single fit gives up.
+    Ctrl-C returns what is finished, the rest is "interrupted".
 
     Parameters
     ----------
     data : by dataset, counts (K, ...) in the shapes of `Likelihood.npred`, or several of ``{"counts": ...,
-        "counts_off": ..., "alpha": ...}``; values of data of your own. What is not given is as in the likelihood.
+        "counts_off": ..., "alpha": ...}``; values of data of your own. What is not given is as in the likelihood:
+        simulations of ON-OFF spectra draw both counts.
     theta0 : start values as factors, (K, P); those of the likelihood unless given.
     held : by parameter, "crab.spectral.index", the value or values (K,) at which it is held.
-    models : those of the likelihood; with them ``results[k]`` is a `FitResult`.
+    models : those of the likelihood; with them ``results[k]`` is a `FitResult`, and sources with less than one
+        predicted count are warned of.
     path : file of finished chunks. A batch that was killed goes on where it was, and ends with the same numbers.
     tolerance : predicted distance to the minimum at which to stop, in units of the statistic.
-    max_steps : Newton steps of each start; a fit that does not converge is started twice.
+    max_steps : Newton steps of each start; a fit that does not converge is started three times.
     chunk : fits that are done at once; from the size of the likelihood unless given.
 
     Raises
     ------
-    FitError : unknown names, wrong shapes, different numbers of fits, a cube with merged bins, a file of another batch.
+    FitError : unknown names, wrong shapes, different numbers of fits, models of other parameters, a tolerance or number
+        that is not positive, a cube with merged bins, a file of another batch.
     ResourceError : the file cannot be written.
     """
     require_x64()
+    for name, value in (("tolerance", tolerance), ("max_steps", max_steps), ("chunk", 1 if chunk is None else chunk)):
+        if not value > 0:
+            raise FitError("GX-FIT-319", f"{name} must be positive", found=value)
+    if models is not None:
+        models = _models_of(likelihood, models)
     batch = make_batch(likelihood, data, theta0, held)
-    return run_batch(likelihood, batch, models, path, tolerance, max_steps, chunk)
+    results = run_batch(likelihood, batch, models, path, tolerance, max_steps, chunk)
+    tell(results, stacklevel=2)
+    return results
+
+
+def _models_of(likelihood: Likelihood, models: Models | SkyModel | Iterable[SkyModel]) -> Models:
+    """Models, if their free parameters are those of the likelihood."""
+    models = models if isinstance(models, Models) else Models(models)
+    slots = slots_of(models)
+    names = tuple(slots.names[slot] for slot in slots.free)
+    if names != likelihood.names:
+        raise FitError(
+            "GX-FIT-320", "the models are not those of the likelihood", found=names, expected=likelihood.names
+        )
+    return models
 
 
 def run_batch(
@@ -69,24 +97,23 @@ def run_batch(
     chunk: int | None,
 ) -> FitResults:
     """Results of a batch; arguments as `fit_many`."""
-    members, known = batch
+    members, known, _ = batch
     shape = shape_of(likelihood.problem, jax.tree.map(lambda leaf: leaf[0], members.varied), chunk)
     size = members.theta.shape[1]
 
-    def solve(rows: np.ndarray) -> Any:
+    def solve(rows: np.ndarray) -> Finished:
         good = np.flatnonzero(known[rows] == OK)
         taken = jax.tree.map(lambda leaf: np.asarray(leaf)[rows[good]], members[1:])
-        if len(good) == len(rows):
-            return solve_chunk(Members(members.shared, *taken), shape, tolerance, max_steps)
         solved = blank(len(rows), size)
         if len(good):
             put(solved, good, solve_chunk(Members(members.shared, *taken), shape, tolerance, max_steps))
-        return solved
+        return Finished(solved)
 
     plan = Plan(len(batch), size, shape.members, solve)
     settings = tuple(shape), tolerance, max_steps, likelihood.names, likelihood.units
     mark = "" if path is None else digest_of(settings, batch)
-    solved, done = run_plan(plan, path, mark)
+    solved, done, _ = run_plan(plan, path, mark)
     known = np.where(done, known, INTERRUPTED)
     frame = Frame(likelihood.names, likelihood.units, np.asarray(likelihood.problem.scale))
-    return results_of(frame, models, solved, known, members.lower >= members.upper)
+    results = results_of(frame, models, solved, known, members.lower, members.upper)
+    return dataclasses.replace(results, warnings=warnings_of(likelihood, models, batch, shape, solved, results))

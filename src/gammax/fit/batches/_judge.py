@@ -42,9 +42,19 @@ def judge_many(solved: Solved, held: np.ndarray, known: np.ndarray) -> tuple[np.
     return status, np.where(lost[:, :, None] | lost[:, None, :], np.nan, solved.covariance)
 
 
-def messages_of(status: np.ndarray, solved: Solved, held: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Status of every member in a sentence."""
-    active = solved.active & ~held
+def messages_of(
+    status: np.ndarray, solved: Solved, lower: np.ndarray, upper: np.ndarray, names: Sequence[str]
+) -> list[str]:
+    """Status of every member in a sentence; bounds as factors, (K, P)."""
+    free = solved.active & (lower < upper)
+    # a corner at zero is a bound, too; scales of other factors are powers of ten
+    theta = solved.theta
+    bound = np.isclose(theta, lower, 1e-12, 0.0) | np.isclose(theta, upper, 1e-12, 0.0) | (theta == 0.0)
+    kinds = {"at a bound": free & bound, "in a corner of its prior": free & ~bound}
+
+    def say_where(k: int) -> str:
+        found = {words: ", ".join(np.array(names)[which[k]]) for words, which in kinds.items()}
+        return "; ".join(f"{words}: {some}" for words, some in found.items() if some)
 
     def say(k: int) -> str:
         if status[k] == NOT_CONVERGED:
@@ -52,11 +62,11 @@ def messages_of(status: np.ndarray, solved: Solved, held: np.ndarray, names: Seq
         if solved.emptied[k]:
             emptied = f"leaves nothing expected in {solved.emptied[k]} bins: bound its norm at 0"
             return f"a negative source or background {emptied}"
-        bounds = "at a bound: " + ", ".join(name for name, at in zip(names, active[k], strict=True) if at)
+        bounds = say_where(k)
         if status[k] == AT_BOUND:
             return bounds
         words = "; ".join(flat_directions(take(solved, k), names))
-        return f"the data do not constrain {words}" + (f"; {bounds}" if active[k].any() else "")
+        return f"the data do not constrain {words}" + (f"; {bounds}" if bounds else "")
 
     return [_PLAIN[number] if number in _PLAIN else say(k) for k, number in enumerate(status.tolist())]
 

@@ -7,6 +7,7 @@ the last few. The number of members is not compiled in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -66,13 +67,14 @@ def solver() -> Any:
 
 
 def solve(
-    members: Members, number: Array, tolerance: float, max_steps: Array, width: int
+    members: Members, number: Array, tolerance: float, max_steps: Array, radius: Array, width: int
 ) -> tuple[State, CurvatureReport]:
     """Minima of the first `number` of C members and their curvature, (C, ...); what lies beyond is not looked at.
 
     Parameters
     ----------
     tolerance, max_steps : as `minimise`.
+    radius : of the trust region at the start.
     width : number of lanes.
     """
     found = jax.vmap(start)(members.theta, members.lower, members.upper)
@@ -89,22 +91,22 @@ def solve(
             place = jnp.where(done, lanes.member, members.theta.shape[0])
             written = jax.tree.map(lambda all_, new: all_.at[place].set(new, mode="drop"), found, lanes.state)
             member = jnp.where(done, following + jnp.cumsum(done) - 1, lanes.member)
-            fresh = _take(members, member)
+            fresh = _take(members, member, radius)
             kept = jax.tree.map(partial(_where, done), fresh, lanes)
             return kept, written, following + jnp.sum(done)
 
         return jax.lax.cond(jnp.any(done), go_on, lambda: (lanes, found, following))
 
-    first = _take(members, jnp.arange(width)), found, jnp.asarray(width)
+    first = _take(members, jnp.arange(width), radius), found, jnp.asarray(width)
     found = jax.lax.while_loop(working, advance, first)[1]
     return found, _reports(members, found, number, width)
 
 
-def _take(members: Members, member: Array) -> _Lanes:
+def _take(members: Members, member: Array, radius: Array) -> _Lanes:
     """Members at their start; numbers that are too large give any."""
     varied, theta, lower, upper = jax.tree.map(lambda leaf: jnp.asarray(leaf)[member], members[1:])
     state = jax.vmap(start)(theta, lower, upper)
-    return _Lanes(member, varied, lower, upper, state._replace(radius=jnp.full(member.shape, FIRST_RADIUS)))
+    return _Lanes(member, varied, lower, upper, state._replace(radius=jnp.full(member.shape, radius)))
 
 
 def _where(chosen: Array, new: Array, old: Array) -> Array:
@@ -122,20 +124,24 @@ def _is_done(state: State, tolerance: float, max_steps: Array) -> Array:
 
 
 def _reports(members: Members, found: State, number: Array, width: int) -> CurvatureReport:
-    """Curvature at the minima of the first `number` members, `width` at a time."""
+    """Curvature at the minima of the first `number` members."""
 
     def one(state: State, lower: Array, upper: Array) -> CurvatureReport:
         bounded = eqx.tree_at(lambda p: (p.lower, p.upper), members.shared, (lower, upper))
         return report_curvature(bounded, state.theta, state.derivatives)
 
-    several = jax.vmap(one)
-    everyone = found, members.lower, members.upper
-    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(several, *everyone))
+    return in_blocks(one, (found, members.lower, members.upper), number, width)
 
-    def some(block: Array, reports: CurvatureReport) -> CurvatureReport:
+
+def in_blocks(function: Callable[..., Any], rows: tuple[Any, ...], number: Array, width: int) -> Any:
+    """What a function gives for the first `number` of C rows of its arguments, (C, ...), `width` at a time."""
+    several = jax.vmap(function)
+    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(several, *rows))
+
+    def some(block: Array, found: Any) -> Any:
         place = block * width + jnp.arange(width)
-        new = several(*jax.tree.map(lambda leaf: jnp.asarray(leaf)[place], everyone))
-        return jax.tree.map(lambda all_, rows: all_.at[place].set(rows, mode="drop"), reports, new)
+        new = several(*jax.tree.map(lambda leaf: jnp.asarray(leaf)[place], rows))
+        return jax.tree.map(lambda all_, own: all_.at[place].set(own, mode="drop"), found, new)
 
     return jax.lax.fori_loop(0, (number + width - 1) // width, some, empty)
 

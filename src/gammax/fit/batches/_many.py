@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from gammax.fit._covariance import CurvatureReport
-from gammax.fit._trust_region import State
-from gammax.fit.batches._lanes import Members, corner_finder, solver
+from gammax.fit._trust_region import FLAT, State
+from gammax.fit.batches._lanes import FIRST_RADIUS, Members, corner_finder, solver
 from gammax.likelihood import Problem
 
 # steps after which a member is put aside and started anew: ordinary fits need 3 to 10
@@ -70,7 +70,7 @@ def solve_many(
     ----------
     theta, lower, upper : start values and bounds as factors, (K, P) or (P,); lower = upper holds a parameter.
     tolerance : predicted distance to the minimum at which to stop, in units of the statistic.
-    max_steps : of each start; a member that does not converge is started twice.
+    max_steps : of each start; a member that does not converge is started three times.
     chunk : members that go into the program at once; from the size of the problem unless given.
     """
     theta, lower, upper = np.broadcast_arrays(*(np.atleast_2d(array) for array in (theta, lower, upper)))
@@ -112,29 +112,38 @@ def _below(number: int, most: int) -> int:
 
 
 def solve_chunk(members: Members, shape: Shape, tolerance: float, max_steps: int) -> Solved:
-    """Minima of at most `shape.members` members, a second start for those that do not converge.
+    """Minima of at most `shape.members` members; those that do not converge, or only in a corner, are begun again from
+    the middle of the others, and then as a single fit begins.
 
     What is found depends on nothing but the members of the chunk.
     """
     work = _Chunk(members, shape, tolerance)
     first = work.solve(np.arange(len(members.theta)), members.theta, min(max_steps, _FIRST_STEPS))
     solved = work.corner(first, max_steps)
-    late = _unfinished(solved)
+    late = np.union1d(_unfinished(solved), _doubtful(first, solved))
     if not late.size:
         return solved
     # members of a chunk are of a kind: where most of them end is where the others should begin
     middle = np.median(solved.theta[solved.converged], axis=0) if solved.converged.any() else members.theta[late]
     again = work.solve(late, np.broadcast_to(middle, members.theta[late].shape), max_steps)
     solved = _better(solved, late, again)
-    late = _unfinished(solved)
+    late = np.union1d(_unfinished(solved), _doubtful(first, solved))
     if late.size:
-        solved = _better(solved, late, work.solve(late, solved.theta[late], max_steps))
+        alone = work.solve(late, members.theta[late], max_steps, radius=1.0)
+        solved = _better(solved, late, alone, settled=True)
     return work.corner(solved, max_steps)
 
 
 def _unfinished(solved: Solved) -> np.ndarray:
     """Members that have not converged, and that are not at the wall of an empty bin, or nowhere."""
     return np.flatnonzero(~solved.converged & (solved.emptied == 0) & np.isfinite(solved.value))
+
+
+def _doubtful(first: Solved, cornered: Solved) -> np.ndarray:
+    """Members that ended in a corner after a few steps and have a flat direction there: without a source its shape is
+    open, and with another shape its norm may leave the corner."""
+    flat = (cornered.flatness <= FLAT).any(axis=1)
+    return np.flatnonzero(flat & cornered.converged & ~first.converged)
 
 
 class _Chunk(NamedTuple):
@@ -144,9 +153,10 @@ class _Chunk(NamedTuple):
     shape: Shape
     tolerance: float
 
-    def solve(self, rows: np.ndarray, theta: np.ndarray, max_steps: int) -> Solved:
+    def solve(self, rows: np.ndarray, theta: np.ndarray, max_steps: int, radius: float = FIRST_RADIUS) -> Solved:
         """Some of the members from start values (K, P)."""
-        found = solver()(self._padded(rows, theta), len(rows), self.tolerance, max_steps, width=self.shape.lanes)
+        members = padded(self.members, rows, theta, self.shape.members)
+        found = solver()(members, len(rows), self.tolerance, max_steps, radius, width=self.shape.lanes)
         state, report = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(rows)], found)
         return collect(state, report, self.tolerance)
 
@@ -157,7 +167,9 @@ class _Chunk(NamedTuple):
             return solved
         value = np.zeros(self.shape.members)
         value[: len(rows)] = solved.value[rows]
-        found = corner_finder()(self._padded(rows, solved.theta[rows]), value, width=self.shape.lanes)
+        found = corner_finder()(
+            padded(self.members, rows, solved.theta[rows], self.shape.members), value, width=self.shape.lanes
+        )
         lower = self.members.lower.copy()
         lower[rows] = np.asarray(found)[: len(rows)]
         rows = np.flatnonzero((lower != self.members.lower).any(axis=1))
@@ -166,19 +178,19 @@ class _Chunk(NamedTuple):
         bounded = self._replace(members=self.members._replace(lower=lower))
         return _better(solved, rows, bounded.solve(rows, solved.theta[rows], max_steps))
 
-    def _padded(self, rows: np.ndarray, theta: np.ndarray) -> Members:
-        """Some of the members at start values (K, P), in the shape of the program."""
 
-        def padded(array: np.ndarray) -> np.ndarray:
-            out = np.zeros((self.shape.members, *array.shape[1:]), array.dtype)
-            out[: len(array)] = array
-            return out
+def padded(members: Members, rows: np.ndarray, theta: np.ndarray, size: int) -> Members:
+    """Some of the members at other points (N, P), in the shape of a program for `size` of them."""
 
-        members = self.members
-        varied, lower, upper = jax.tree.map(
-            lambda array: padded(np.asarray(array)[rows]), (members.varied, members.lower, members.upper)
-        )
-        return Members(members.shared, varied, padded(theta), lower, upper)
+    def longer(array: np.ndarray) -> np.ndarray:
+        out = np.zeros((size, *array.shape[1:]), array.dtype)
+        out[: len(array)] = array
+        return out
+
+    varied, lower, upper = jax.tree.map(
+        lambda array: longer(np.asarray(array)[rows]), (members.varied, members.lower, members.upper)
+    )
+    return Members(members.shared, varied, longer(theta), lower, upper)
 
 
 def collect(state: State, report: CurvatureReport, tolerance: float) -> Solved:
@@ -199,10 +211,17 @@ def collect(state: State, report: CurvatureReport, tolerance: float) -> Solved:
     )
 
 
-def _better(solved: Solved, rows: np.ndarray, again: Solved) -> Solved:
-    """Minima with those of some rows exchanged where the new ones are not worse."""
+def _better(solved: Solved, rows: np.ndarray, again: Solved, settled: bool = False) -> Solved:
+    """Minima with those of some rows exchanged where the new ones are not worse.
+
+    Parameters
+    ----------
+    settled : whether a minimum is better than a point that is none, such as one that runs away to lower values.
+    """
     old = Solved(*(part[rows] for part in solved))
     worse = np.isfinite(old.value) & ~(again.value <= old.value + _WORSE)
+    if settled:
+        worse &= old.converged | ~again.converged
     n_steps = old.n_steps + again.n_steps
     chosen = (np.where(worse.reshape(-1, *(1,) * (a.ndim - 1)), a, b) for a, b in zip(old, again, strict=True))
     parts = [part.copy() for part in solved]

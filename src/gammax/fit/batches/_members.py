@@ -20,10 +20,12 @@ _FIELDS = ("counts", "counts_off", "alpha")
 
 
 class Batch(NamedTuple):
-    """K members, and the status of those that cannot be fitted, (K,); OK for the others."""
+    """K members, the status of those that cannot be fitted, (K,), OK for the others, and the names of the datasets of
+    each; None: all have those of the likelihood."""
 
     members: Members
     known: np.ndarray
+    names: tuple[tuple[str, ...], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.known)
@@ -78,6 +80,8 @@ def _held_factors(likelihood: Likelihood, name: str, given: Any) -> np.ndarray:
         raise FitError("GX-FIT-302", f"no free parameter {name!r}", do=did_you_mean(name, likelihood.names))
     i = likelihood.names.index(name)
     values = given.to_value(likelihood.units[i]) if isinstance(given, Quantity) else given
+    if np.ndim(values) > 1:
+        raise FitError("GX-FIT-305", f"held {name} has the wrong shape", found=np.shape(values), expected="(K,)")
     return np.asarray(values, dtype=float) / np.asarray(likelihood.problem.scale)[i]
 
 
@@ -90,7 +94,10 @@ def _by_field(likelihood: Likelihood, data: Mapping[str, Any]) -> list[tuple[str
         for field, array in given.items() if isinstance(given, Mapping) else [("counts", given)]:
             if field not in _FIELDS:
                 raise FitError("GX-FIT-307", f"unknown data {field!r}", dataset=name, do=did_you_mean(field, _FIELDS))
-            found.append((name, field, np.asarray(array, dtype=float)))
+            values = np.asarray(array, dtype=float)
+            if not values.ndim:
+                raise FitError("GX-FIT-308", f"{field} without an axis of fits", dataset=name, found=array)
+            found.append((name, field, values))
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,15 +15,18 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from gammax.errors import GammaxError
+from gammax.errors import GammaxError, ResourceError
 from gammax.fit._anchor import have_moved
+from gammax.fit._even import is_even, pinned_at_bounds
 from gammax.fit._fit import fitted_models
+from gammax.fit._judge import Minimum
 from gammax.fit._newton import blank_state, corner_bounds, solve_slow
-from gammax.fit.batches._judge import INTERRUPTED, NO_DATA, OK
+from gammax.fit._warnings import find_warnings
+from gammax.fit.batches._judge import INTERRUPTED, INVALID_INPUT, NO_DATA, OK, STATUSES, judge_many
 from gammax.fit.batches._lanes import FIRST_RADIUS
 from gammax.fit.batches._many import Solved, collect
 from gammax.fit.batches._result import FitResults, Frame, results_of
-from gammax.fit.batches._store import digest_of
+from gammax.fit.batches._store import Finished, digest_of
 from gammax.fit.batches._sweep import Plan, blank, run_plan
 from gammax.likelihood import Likelihood
 from gammax.likelihood._cube_build import forget_sizes
@@ -38,6 +42,9 @@ if TYPE_CHECKING:
 # degrees, and part of the extent, by which a source may move or grow: beyond, its responses are looked up anew
 _STEP_DEG, _GROWTH = 0.1, 0.2
 _ANCHORS = 4
+# what is no fault of the data, and another time may not be; and all by which one member fails alone
+_OUTSIDE = ResourceError, OSError, MemoryError
+FAILURES = GammaxError, OSError, MemoryError
 
 
 def run_one_by_one(fit: Fit, members: Sequence[Any], models: Models, path: str | Path | None) -> FitResults:
@@ -50,17 +57,20 @@ def run_one_by_one(fit: Fit, members: Sequence[Any], models: Models, path: str |
         units=tuple(slots.parameters[slot].unit for slot in free),
         scale=factor_scale(slots.column("value")[free]),
     )
-    line = _Line(fit, members, models, frame, repeatable=path is not None)
+    lower, upper = (slots.column(name)[free] / frame.scale for name in ("min", "max"))
+    line = _Line(fit, members, models, frame, lower >= upper, repeatable=path is not None)
     mark = "" if path is None else _fingerprint(fit, members, models)
-    solved, done = run_plan(Plan(len(members), len(free), 1, line.solve), path, mark)
-    failed = [k for k in line.errors if done[k]]
-    if failed and len(failed) == len(done):
-        raise line.errors[min(failed)]
+    solved, done, warned = run_plan(Plan(len(members), len(free), 1, line.solve), path, mark)
+    errors = dict(line.errors)
+    if len(errors) == len(members):
+        raise errors[0]
     known = np.where((solved.n_steps == 0) & np.isfinite(solved.value), NO_DATA, OK)
-    held = np.tile(slots.column("min")[free] >= slots.column("max")[free], (len(members), 1))
-    results = results_of(frame, models, solved, np.where(done, known, INTERRUPTED), held)
-    said = tuple(str(line.errors.get(k, text)) for k, text in enumerate(results.messages))
-    return dataclasses.replace(results, messages=said)
+    known = np.where(done, known, INTERRUPTED)
+    for k, error in errors.items():
+        known[k] = INTERRUPTED if isinstance(error, _OUTSIDE) else INVALID_INPUT
+    results = results_of(frame, models, solved, known, lower, upper)
+    said = tuple(_in_words(errors[k]) if k in errors else text for k, text in enumerate(results.messages))
+    return dataclasses.replace(results, messages=said, warnings=tuple(warned))
 
 
 class _Begun(NamedTuple):
@@ -77,35 +87,33 @@ class _Begun(NamedTuple):
 
 
 class _Line:
-    """Members one after another; what was wrong with some is in `errors`."""
+    """Members one after another; what was wrong with those that could not be fitted is in `errors`."""
 
-    def __init__(self, fit: Fit, members: Sequence[Any], models: Models, frame: Frame, repeatable: bool):
+    def __init__(
+        self, fit: Fit, members: Sequence[Any], models: Models, frame: Frame, held: np.ndarray, repeatable: bool
+    ):
         self._fit, self._members, self._models, self._frame = fit, members, models, frame
-        self._repeatable = repeatable
+        self._held, self._repeatable = held, repeatable
         self._begun: dict[int, _Begun] = {}
-        self.errors: dict[int, GammaxError] = {}
+        self.errors: dict[int, Exception] = {}
 
-    def solve(self, rows: np.ndarray) -> Solved:
-        """Minimum of one member, as a batch of one, in the factors of the models at their start."""
+    def solve(self, rows: np.ndarray) -> Finished | None:
+        """Minimum of one member, as a batch of one, in the factors of the models at their start; None if it cannot be
+        had."""
         k = int(rows[0])
-        for following in (k, k + 1):
-            known = following in self._begun or following in self.errors
-            if following < len(self._members) and not known:
-                self._try_to_begin(following)
-        begun = self._begun.pop(k, None)
-        if begun is None:
-            return blank(1, len(self._frame.names))
         try:
+            begun = self._begun.pop(k, None) or self._begin(k, self._models)
+            if k + 1 < len(self._members):
+                self._try_to_begin(k + 1)
             return self._finish(k, begun)
-        except GammaxError as error:
+        except FAILURES as error:
             self.errors[k] = error
-            return blank(1, len(self._frame.names))
+            return None
 
     def _try_to_begin(self, k: int) -> None:
-        try:
+        # what is wrong is seen when it is its turn: files may be there by then, and memory
+        with suppress(*FAILURES):
             self._begun[k] = self._begin(k, self._models)
-        except GammaxError as error:
-            self.errors[k] = error
 
     def _begin(self, k: int, models: Models, dense: bool = False) -> _Begun:
         if self._repeatable:
@@ -117,50 +125,109 @@ class _Line:
         coming = None if no_bins(likelihood.problem) else self._advance(likelihood.problem, likelihood.theta0)
         return _Begun(likelihood, models, coming)
 
-    def _advance(self, problem: Any, theta: Any) -> Any:
-        state = blank_state(np.clip(theta, problem.lower, problem.upper))._replace(radius=np.array(FIRST_RADIUS))
+    def _advance(self, problem: Any, theta: Any, radius: float = FIRST_RADIUS) -> Any:
+        state = blank_state(np.clip(theta, problem.lower, problem.upper))._replace(radius=np.array(radius))
         return solve_slow()(jax.device_put(problem), state, self._fit.tolerance, self._fit.max_steps)
 
-    def _finish(self, k: int, begun: _Begun) -> Solved:
+    def _finish(self, k: int, begun: _Begun) -> Finished:
         if begun.coming is None:
             value = np.array([float(begun.likelihood(begun.likelihood.theta0))])
-            return blank(1, len(self._frame.names))._replace(value=value)
+            return Finished(blank(1, len(self._frame.names))._replace(value=value))
         solved, begun = self._anchored(k, begun, dense=False)
         if solved.lowest[0] < 0:
             # from where the last merged fit began: it may have run away into what merging rewards
             n_steps = solved.n_steps
             solved, begun = self._anchored(k, self._begin(k, begun.models, dense=True), dense=True)
             solved = solved._replace(n_steps=solved.n_steps + n_steps)
-        return _rescaled(solved, np.asarray(begun.likelihood.problem.scale) / self._frame.scale)
+        warned = find_warnings(begun.likelihood, begun.models, _minimum(solved, begun, self._held))
+        solved = _rescaled(solved, np.asarray(begun.likelihood.problem.scale) / self._frame.scale)
+        return Finished(solved, (warned,))
 
     def _anchored(self, k: int, begun: _Begun, dense: bool) -> tuple[Solved, _Begun]:
         """Minimum with responses looked up near it, and the fit that found it."""
-        solved, n_steps = self._wait(begun), 0
-        for _ in range(_ANCHORS):
+        (solved, begun), n_steps = self._wait(begun), 0
+        for look in range(_ANCHORS + 1):
             # what a negative part rewards in merged bins is no place to go on from
             if not solved.converged[0] or solved.lowest[0] < 0:
                 break
-            values = solved.theta[0] * np.asarray(begun.likelihood.problem.scale)
-            models = fitted_models(begun.models, values, np.zeros((len(values),) * 2))
+            models = self._place_of(solved, begun)
             if not have_moved(begun.models, models, _STEP_DEG, _GROWTH):
                 break
-            n_steps, begun = n_steps + solved.n_steps, self._begin(k, models, dense)
-            solved = self._wait(begun)
+            if look == _ANCHORS:
+                # it moves on whenever responses are looked up where it ends
+                solved = solved._replace(converged=np.array([False]))
+                break
+            n_steps = n_steps + solved.n_steps
+            solved, begun = self._wait(self._begin(k, models, dense))
         return solved._replace(n_steps=solved.n_steps + n_steps), begun
 
-    def _wait(self, begun: _Begun) -> Solved:
-        solved, problem = self._collect(begun.coming), begun.likelihood.problem
+    def _place_of(self, solved: Solved, begun: _Begun) -> Models:
+        """Where to look up the responses of a minimum; what has no error goes back to its start, as in a single fit."""
+        lost = np.isnan(np.diag(_minimum(solved, begun, self._held).covariance))
+        theta = np.where(lost, begun.likelihood.theta0, solved.theta[0])
+        values = theta * np.asarray(begun.likelihood.problem.scale)
+        return fitted_models(begun.models, values, np.zeros((len(values),) * 2))
+
+    def _wait(self, begun: _Begun) -> tuple[Solved, _Begun]:
+        """Minimum, and the fit that found it: the same, or one that began again as a single fit does, if this did not
+        converge."""
+        solved, ended = self._settled(*self._cornered(begun))
+        if solved.converged[0] or solved.emptied[0] or not np.isfinite(solved.value[0]):
+            return solved, ended
+        coming = self._advance(begun.likelihood.problem, begun.likelihood.theta0, radius=1.0)
+        again, last = self._settled(*self._cornered(begun._replace(coming=coming)))
+        n_steps = solved.n_steps + again.n_steps
+        if not again.converged[0] and not again.value[0] <= solved.value[0]:
+            again, last = solved, ended
+        return again._replace(n_steps=n_steps), last
+
+    def _cornered(self, begun: _Begun) -> tuple[Solved, _Begun]:
+        """Minimum, and the fit that found it: the same, or one that went on within a corner."""
+        solved, problem = self._collect(begun), begun.likelihood.problem
         if solved.converged[0] or not np.isfinite(solved.value[0]):
-            return solved
+            return solved, begun
         lower = corner_bounds(problem, solved.theta[0], solved.value[0])
         if lower is None:
-            return solved
+            return solved, begun
         cornered = eqx.tree_at(lambda p: p.lower, problem, lower)
-        return self._collect(self._advance(cornered, solved.theta[0]))
+        begun = begun._replace(coming=self._advance(cornered, solved.theta[0]))
+        return self._collect(begun), begun
 
-    def _collect(self, coming: Any) -> Solved:
-        state, report, *_ = jax.tree.map(lambda leaf: np.asarray(leaf)[None], coming)
+    def _settled(self, solved: Solved, begun: _Begun) -> tuple[Solved, _Begun]:
+        """Minimum, and the fit that found it: the same, or that on the bounds beside it, see `gammax.fit._even`."""
+        problem, here = begun.likelihood.problem, begun.coming.state.derivatives
+        pinned = pinned_at_bounds(problem, solved.theta[0], here) if solved.converged[0] else None
+        if pinned is None:
+            return solved, begun
+        there = begun._replace(coming=self._advance(pinned, solved.theta[0]))
+        again = self._collect(there)
+        if not again.converged[0] or not is_even(problem, pinned, here, there.coming.state.derivatives):
+            return solved, begun
+        return again._replace(n_steps=solved.n_steps + again.n_steps), there
+
+    def _collect(self, begun: _Begun) -> Solved:
+        state, report, _ = jax.tree.map(lambda leaf: np.asarray(leaf)[None], begun.coming)
         return collect(state, report, self._fit.tolerance)
+
+
+def _minimum(solved: Solved, begun: _Begun, held: np.ndarray) -> Minimum:
+    """The minimum of one member, as its warnings are found by."""
+    status, covariance = judge_many(solved, held[None], np.array([OK]))
+    return Minimum(
+        theta=solved.theta[0],
+        covariance=covariance[0],
+        total_stat=float(solved.value[0]),
+        edm=float(solved.edm[0]),
+        n_steps=int(solved.n_steps[0]),
+        status=STATUSES[status[0]],
+        message="",
+        emptied=int(solved.emptied[0]),
+        gauges=tuple(map(np.asarray, begun.coming.gauges)),
+    )
+
+
+def _in_words(error: Exception) -> str:
+    return str(error) if isinstance(error, GammaxError) else f"{type(error).__name__}: {error}"
 
 
 def _rescaled(solved: Solved, ratio: np.ndarray) -> Solved:
@@ -170,8 +237,18 @@ def _rescaled(solved: Solved, ratio: np.ndarray) -> Solved:
 
 
 def _fingerprint(fit: Fit, members: Sequence[Any], models: Models) -> str:
-    """Digest of the settings, the models, and the data and geometries of all members."""
-    found = [[digest_of(*_facts(dataset)) for dataset in as_datasets(member)] for member in members]
+    """Digest of the settings, the models, and the data and geometries of all members, or what is wrong with them."""
+
+    def of_member(k: int) -> Any:
+        try:
+            datasets = as_datasets(members[k])
+        except GammaxError as error:
+            if isinstance(error, _OUTSIDE):
+                raise
+            return str(error)
+        return [digest_of(*_facts(dataset)) for dataset in datasets]
+
+    found = [of_member(k) for k in range(len(members))]
     return digest_of((fit.tolerance, fit.max_steps, fit.order, found), [models])
 
 
@@ -197,7 +274,9 @@ def _facts(dataset: Any) -> tuple[Any, list[Any]]:
 
 
 def _axes_of(part: Any) -> list[MapAxis]:
-    return [axis for axis in vars(part).values() if isinstance(axis, MapAxis)]
+    """Axes that a response holds, one by one or together."""
+    held = (value if isinstance(value, tuple) else (value,) for value in vars(part).values())
+    return [axis for axes in held for axis in axes if isinstance(axis, MapAxis)]
 
 
 def _of_geom(part: Any, axes: Iterable[MapAxis]) -> list[str]:

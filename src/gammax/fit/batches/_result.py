@@ -32,8 +32,10 @@ class FitResults:
         parameter that was held is 0.
     covariance : (K, P, P).
     total_stat : -2 ln L at the minima, (K,).
-    status : of each member (K,), as in `FitResult`; "interrupted" where a batch was stopped before it.
+    status : of each member (K,), as in `FitResult`; "interrupted" where there is no fit as a batch was stopped before
+        it, or as its data could not be had (a file, memory): with a `path`, the same batch tries these again.
     messages : the status in a sentence, (K,).
+    warnings : of each member (K,), as in `FitResult`.
     edm : predicted distances to the minima, (K,). n_steps : Newton steps, (K,).
     models : models whose free parameters were fitted; None: not known, and there is no ``results[k]``.
     """
@@ -47,6 +49,7 @@ class FitResults:
     messages: tuple[str, ...]
     edm: np.ndarray
     n_steps: np.ndarray
+    warnings: tuple[tuple[str, ...], ...]
     models: Models | None = None
 
     def __len__(self) -> int:
@@ -130,7 +133,8 @@ class FitResults:
         if not isinstance(key, (int, np.integer)):
             rows = np.arange(len(self))[key]
             arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
-            return dataclasses.replace(self, messages=tuple(self.messages[k] for k in rows), **arrays)
+            texts = {name: tuple(getattr(self, name)[k] for k in rows) for name in ("messages", "warnings")}
+            return dataclasses.replace(self, **arrays, **texts)
         if self.models is None:
             raise FitError("GX-FIT-301", "the models of these fits are not known", do="fit_many(..., models=models)")
         values, covariance = self.values[key], self.covariance[key]
@@ -146,6 +150,7 @@ class FitResults:
             edm=float(self.edm[key]),
             n_steps=int(self.n_steps[key]),
             backend="newton",
+            warnings=self.warnings[key],
         )
 
     def _place(self, name: str) -> int:
@@ -170,9 +175,17 @@ class Frame(NamedTuple):
     scale: np.ndarray
 
 
-def results_of(frame: Frame, models: Models | None, solved: Solved, known: np.ndarray, held: np.ndarray) -> FitResults:
-    """Judged minima in the parameters' units; `known` and `held` as `judge_many`."""
-    status, covariance = judge_many(solved, held, known)
+def results_of(
+    frame: Frame, models: Models | None, solved: Solved, known: np.ndarray, lower: np.ndarray, upper: np.ndarray
+) -> FitResults:
+    """Judged minima in the parameters' units, without warnings.
+
+    Parameters
+    ----------
+    known : as `judge_many`. lower, upper : bounds as factors, (K, P) or (P,).
+    """
+    lower, upper = (np.broadcast_to(bound, solved.theta.shape) for bound in (lower, upper))
+    status, covariance = judge_many(solved, lower >= upper, known)
     return FitResults(
         names=frame.names,
         units=frame.units,
@@ -180,9 +193,10 @@ def results_of(frame: Frame, models: Models | None, solved: Solved, known: np.nd
         covariance=covariance * np.outer(frame.scale, frame.scale),
         total_stat=solved.value,
         status=np.array(STATUSES)[status],
-        messages=tuple(messages_of(status, solved, held, frame.names)),
+        messages=tuple(messages_of(status, solved, lower, upper, frame.names)),
         edm=solved.edm,
         n_steps=solved.n_steps,
+        warnings=((),) * len(status),
         models=models,
     )
 

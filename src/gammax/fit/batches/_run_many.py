@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,11 @@ from gammax.fit.batches._fit_many import run_batch
 from gammax.fit.batches._judge import INVALID_INPUT, NO_DATA, OK
 from gammax.fit.batches._lanes import Members
 from gammax.fit.batches._members import Batch, split, without_counts
-from gammax.fit.batches._one_by_one import run_one_by_one
+from gammax.fit.batches._one_by_one import FAILURES, run_one_by_one
 from gammax.fit.batches._result import FitResults
 from gammax.likelihood import Likelihood, Problem
 from gammax.likelihood._likelihood import _make_stacks, as_datasets, is_folded
+from gammax.likelihood._own import is_own
 from gammax.likelihood._table import Slots
 from gammax.models import Models
 
@@ -28,23 +29,41 @@ if TYPE_CHECKING:
 
 def run_many(fit: Fit, datasets: Iterable[Any], models: Models, path: str | Path | None) -> FitResults:
     """Results of `Fit.run_many`; arguments and errors as there."""
-    members = datasets if isinstance(datasets, Sequence) else list(datasets)
+    members = _members(datasets)
     if not len(members):
         raise FitError("GX-FIT-303", "nothing says how many fits there are", do="give datasets")
     if fit.backend != "newton":
         raise FitError("GX-FIT-315", "batches are fitted by the trust region alone", found=fit.backend)
     if fit.mesh is not None:
         raise FitError("GX-FIT-316", "batches are fitted on one device", do="Fit() without a mesh")
-    if _are_spectra(members[0]):
-        together = [as_datasets(member) for member in members]
-        batch = _stacked(together, models) if all(map(_are_spectra, together)) else None
-        if batch is not None:
-            return run_batch(*batch, models, path, fit.tolerance, fit.max_steps, None)
-    return run_one_by_one(fit, members, models, path)
+    spectra = _spectra(members)
+    batch = None if spectra is None else _stacked(spectra, models)
+    if batch is None:
+        return run_one_by_one(fit, members, models, path)
+    return run_batch(*batch, models, path, fit.tolerance, fit.max_steps, None)
 
 
-def _are_spectra(member: Any) -> bool:
-    return all(hasattr(dataset, "stat_type") and not is_folded(dataset) for dataset in as_datasets(member))
+def _members(datasets: Any) -> Sequence[Any]:
+    """What is given as a sequence of members, none of which can be read only once."""
+    if hasattr(datasets, "stat_type") or is_own(datasets):
+        raise FitError("GX-FIT-318", "one dataset is no batch", found=datasets.name, do="Fit.run, or give a list of it")
+    members = datasets if isinstance(datasets, Sequence) else list(datasets)
+    if isinstance(members, list | tuple):
+        members = [tuple(member) if isinstance(member, Iterator) else member for member in members]
+    return members
+
+
+def _spectra(members: Sequence[Any]) -> list[tuple[Any, ...]] | None:
+    """Members that are spectra, or joint sets of them; None where one is something else, or cannot be read."""
+    found = []
+    try:
+        for member in members:
+            found.append(as_datasets(member))
+            if not all(hasattr(dataset, "stat_type") and not is_folded(dataset) for dataset in found[-1]):
+                return None
+    except FAILURES:
+        return None
+    return found
 
 
 def _stacked(members: list[tuple[Any, ...]], models: Models) -> tuple[Likelihood, Batch] | None:
@@ -69,7 +88,8 @@ def _stacked(members: list[tuple[Any, ...]], models: Models) -> tuple[Likelihood
     theta, lower, upper = (
         np.tile(np.asarray(array), (number, 1)) for array in (likelihood.theta0, problem.lower, problem.upper)
     )
-    return likelihood, Batch(Members(shared, varied, theta, lower, upper), known)
+    names = tuple(tuple(dataset.name for dataset in member) for member in members)
+    return likelihood, Batch(Members(shared, varied, theta, lower, upper), known, names)
 
 
 def _are_right(member: tuple[Any, ...]) -> bool:

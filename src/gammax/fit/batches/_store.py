@@ -1,7 +1,8 @@
 """Finished chunks of a batch on disk: a file that only grows, whose torn end is thrown away.
 
     first line: JSON with the fingerprint of the batch, its numbers of fits, fits in a chunk and parameters
-    records: mark (4 bytes), chunk (u4), length (u8), the arrays of `Solved` one after another, SHA-256 of all that
+    records: mark (4 bytes), chunk (u4), length (u8), the arrays of `Solved` one after another, warnings of the members
+        as JSON, SHA-256 of all that
 
 Every record is on the disk before the next chunk is begun. What was killed goes on behind the last whole record.
 """
@@ -20,7 +21,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -33,9 +34,16 @@ from gammax.fit.batches._many import Solved
 
 _MARK, _HEAD = b"gxfc", struct.Struct("<4sIQ")
 _DIGEST = hashlib.sha256().digest_size
-_KIND, _LONGEST_LINE = "gammax sweep 1", 10_000
+_KIND, _LONGEST_LINE = "gammax sweep 2", 10_000
 # an interrupted batch of the same process may still be at its last chunk
 _PATIENCE_S = 10.0
+
+
+class Finished(NamedTuple):
+    """Minima of a chunk, and the warnings of each of its members where they do not follow from the minima."""
+
+    solved: Solved
+    warnings: tuple[tuple[str, ...], ...] = ()
 
 
 class SweepFile:
@@ -99,18 +107,18 @@ class SweepFile:
             do="give another path, or delete the file",
         )
 
-    def read(self) -> dict[int, Solved]:
+    def read(self) -> dict[int, Finished]:
         """Finished chunks; damaged ones are left out, and what is torn behind the last good one is cut off, with a
         warning."""
-        parts: dict[int, Solved] = {}
+        parts: dict[int, Finished] = {}
         self._stream.seek(self._first)
         good, damaged, last = self._first, set[int](), set[int]()
         while (record := self._record()) is not None:
-            index, solved = record
-            if solved is None:
+            index, finished = record
+            if finished is None:
                 last.add(index)
                 continue
-            parts[index], good, damaged, last = solved, self._stream.tell(), damaged | last, set()
+            parts[index], good, damaged, last = finished, self._stream.tell(), damaged | last, set()
         if lost := damaged - parts.keys():
             warnings.warn(
                 f"{self._path} is damaged: {len(lost)} chunks in it are made again, {len(parts)} are kept",
@@ -128,14 +136,16 @@ class SweepFile:
         self._stream.seek(good)
         return parts
 
-    def append(self, index: int, solved: Solved) -> None:
+    def append(self, index: int, finished: Finished) -> None:
         """Write a chunk; it is on the disk when this returns.
 
         Raises
         ------
         ResourceError : it cannot be written; what was there is still good.
         """
-        payload = b"".join(np.ascontiguousarray(part, dtype=kind).tobytes() for part, (kind, _) in self._parts(solved))
+        parts = zip(finished.solved, _layout(self._size), strict=True)
+        payload = b"".join(np.ascontiguousarray(part, dtype=kind).tobytes() for part, (kind, _) in parts)
+        payload += json.dumps(finished.warnings).encode()
         record = _HEAD.pack(_MARK, index, len(payload)) + payload
         self._write(record + hashlib.sha256(record).digest(), self._stream.tell())
 
@@ -150,10 +160,7 @@ class SweepFile:
         except OSError as error:
             raise ResourceError("GX-FIT-311", f"cannot write: {error.strerror}", file=self._path) from error
 
-    def _parts(self, solved: Solved) -> list[tuple[np.ndarray, tuple[str, tuple[int, ...]]]]:
-        return list(zip(solved, _layout(self._size), strict=True))
-
-    def _record(self) -> tuple[int, Solved | None] | None:
+    def _record(self) -> tuple[int, Finished | None] | None:
         """Next chunk, without its content where that is damaged; None where there is no whole one."""
         head = self._stream.read(_HEAD.size)
         if len(head) < _HEAD.size:
@@ -162,11 +169,10 @@ class SweepFile:
         rows = min(self._chunk, self._number - index * self._chunk)
         layout = _layout(self._size)
         sizes = [rows * int(np.prod(shape)) * np.dtype(kind).itemsize for kind, shape in layout]
-        if mark != _MARK or rows <= 0 or length != sum(sizes):
+        left = os.fstat(self._stream.fileno()).st_size - self._stream.tell()
+        if mark != _MARK or rows <= 0 or not sum(sizes) <= length <= left - _DIGEST:
             return None
         payload, digest = self._stream.read(length), self._stream.read(_DIGEST)
-        if len(digest) < _DIGEST:
-            return None
         if hashlib.sha256(head + payload).digest() != digest:
             return index, None
         ends = np.cumsum(sizes)
@@ -174,7 +180,8 @@ class SweepFile:
             np.frombuffer(payload[end - size : end], kind).reshape(rows, *shape)
             for (kind, shape), size, end in zip(layout, sizes, ends, strict=True)
         ]
-        return index, Solved(*arrays)
+        said = json.loads(payload[ends[-1] :])
+        return index, Finished(Solved(*arrays), tuple(map(tuple, said)))
 
 
 def _layout(size: int) -> list[tuple[str, tuple[int, ...]]]:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from gammax.fit._interrupt import Watch, interruptible
 from gammax.fit.batches._many import Solved
-from gammax.fit.batches._store import SweepFile
+from gammax.fit.batches._store import Finished, SweepFile
 
 _PROGRESS_AFTER_S = 1.0
 
@@ -22,13 +22,14 @@ class Plan(NamedTuple):
     Attributes
     ----------
     chunk : fits in a chunk; the last one may have fewer.
-    solve : minima of some of the fits, from their numbers.
+    solve : minima of some of the fits, from their numbers; None where they could not be made, which is not kept: a
+        batch that goes on tries them again.
     """
 
     number: int
     size: int
     chunk: int
-    solve: Callable[[np.ndarray], Solved]
+    solve: Callable[[np.ndarray], Finished | None]
 
     @property
     def rows(self) -> list[np.ndarray]:
@@ -36,8 +37,16 @@ class Plan(NamedTuple):
         return np.split(np.arange(self.number), range(self.chunk, self.number, self.chunk))
 
 
-def run_plan(plan: Plan, path: str | Path | None = None, fingerprint: str = "") -> tuple[Solved, np.ndarray]:
-    """Minima of all fits, and which of them were made before a Ctrl-C, (K,).
+class Swept(NamedTuple):
+    """Minima of all fits, which of them were made, (K,), and warnings that do not follow from the minima."""
+
+    solved: Solved
+    done: np.ndarray
+    warnings: list[tuple[str, ...]]
+
+
+def run_plan(plan: Plan, path: str | Path | None = None, fingerprint: str = "") -> Swept:
+    """Minima of all fits, or of those that were made before a Ctrl-C.
 
     Parameters
     ----------
@@ -48,7 +57,7 @@ def run_plan(plan: Plan, path: str | Path | None = None, fingerprint: str = "") 
     FitError, ResourceError : as `SweepFile`.
     """
 
-    def work(watch: Watch) -> dict[int, Solved]:
+    def work(watch: Watch) -> dict[int, Finished]:
         if path is None:
             return _solve_all(plan, {}, None, watch)
         with SweepFile(path, fingerprint, plan.number, plan.chunk, plan.size) as file:
@@ -57,7 +66,7 @@ def run_plan(plan: Plan, path: str | Path | None = None, fingerprint: str = "") 
     return _assemble(plan, interruptible(work, lambda best: best or {}))
 
 
-def _solve_all(plan: Plan, parts: dict[int, Solved], file: SweepFile | None, watch: Watch) -> dict[int, Solved]:
+def _solve_all(plan: Plan, parts: dict[int, Finished], file: SweepFile | None, watch: Watch) -> dict[int, Finished]:
     rows = plan.rows
     watch.show(dict(parts))
     with tqdm(total=plan.number, desc="fit", unit="fit", delay=_PROGRESS_AFTER_S, disable=None) as bar:
@@ -65,23 +74,26 @@ def _solve_all(plan: Plan, parts: dict[int, Solved], file: SweepFile | None, wat
         for index, members in enumerate(rows):
             if index in parts:
                 continue
-            solved = plan.solve(members)
+            finished = plan.solve(members)
             watch.look()
-            if file is not None:
-                file.append(index, solved)
-            parts[index] = solved
-            watch.show(dict(parts))
+            if finished is not None:
+                if file is not None:
+                    file.append(index, finished)
+                parts[index] = finished
+                watch.show(dict(parts))
             bar.update(len(members))
     return parts
 
 
-def _assemble(plan: Plan, parts: dict[int, Solved]) -> tuple[Solved, np.ndarray]:
-    solved, done = blank(plan.number, plan.size), np.zeros(plan.number, bool)
+def _assemble(plan: Plan, parts: dict[int, Finished]) -> Swept:
+    swept = Swept(blank(plan.number, plan.size), np.zeros(plan.number, bool), [()] * plan.number)
     for index, rows in enumerate(plan.rows):
         if index in parts:
-            put(solved, rows, parts[index])
-            done[rows] = True
-    return solved, done
+            put(swept.solved, rows, parts[index].solved)
+            swept.done[rows] = True
+            for k, texts in zip(rows, parts[index].warnings, strict=False):
+                swept.warnings[k] = texts
+    return swept
 
 
 def blank(number: int, size: int) -> Solved:
