@@ -11,6 +11,8 @@ from gammax.errors import FitError
 from gammax.fit import Fit
 from gammax.fit.backends._minuit import make_minuit
 from gammax.fit.error_products._best import as_given
+from gammax.fit.error_products._reach import Goal, Reached
+from gammax.fit.error_products._rises import _judge
 from gammax.likelihood import Likelihood
 from gammax.models import (
     LogParabolaSpectralModel,
@@ -222,6 +224,16 @@ def _away(name, parameter):
     return parameter if factor is None else parameter.with_value(factor * parameter.value)
 
 
+def test_a_lower_minimum_is_said(datasets, result):
+    best = as_given(Fit(), datasets, result.models)
+    goal = Goal(direction=np.array([0.0, 1.0, 0.0]), held=np.array([False, True, False]), rise=1.0)
+    lost = {"found": False, "beyond": False, "flat": False, "emptied": 0, "lowest": 1.0}
+    said = [_judge(best, goal, Reached(best.theta, 1.0, missing, **lost)) for missing in (0.6, 4.2)]
+    assert [status for status, _ in said] == ["not_converged"] * 2
+    assert said[0][1] == "the search ended where the statistic has risen by 0.4"
+    assert said[1][1] == "the statistic seems to fall 3.2 below its minimum: fit from another start"
+
+
 def test_bad_questions(datasets, result):
     fit = Fit()
     with pytest.raises(FitError, match="GX-FIT-101 no free parameter of that name"):
@@ -232,6 +244,8 @@ def test_bad_questions(datasets, result):
         fit.upper_limit(datasets, result, ALPHA, sigma=0)
     with pytest.raises(FitError, match="GX-FIT-103"):
         fit.stat_profile(datasets, result, ALPHA, [np.nan])
+    with pytest.raises(FitError, match="GX-FIT-103"):
+        fit.stat_profile(datasets, result, ALPHA, "a few")
     with pytest.raises(FitError, match="GX-FIT-104"):
         fit.confidence(datasets, result, ALPHA)["errq"]
     with pytest.raises(FitError, match="GX-FIT-105"):

@@ -132,8 +132,9 @@ def test_inputs_are_unchanged_and_the_result_carries_everything():
     np.testing.assert_array_equal(result.models.errors[:2], result.errors)
     assert result.models.errors[2] == 0.0
     np.testing.assert_allclose(np.diag(result.correlation), 1.0, rtol=1e-12)
-    assert "index" in repr(result)
+    assert "x.spectral.index" in repr(result)
     assert "ok" in result._repr_html_()
+    assert "x.spectral.index" in result._repr_html_()
     band = result.models.evaluate_error("x", "1 TeV")
     np.testing.assert_allclose(band[1] / band[0], result.errors[1] / result.values[1], rtol=1e-9)
 

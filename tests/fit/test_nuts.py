@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import textwrap
 import threading
 import time
 
@@ -168,23 +167,6 @@ def test_a_spectrum_gives_what_the_fit_gives():
     assert "ess_bulk" in repr(found)
     assert "ok" in found._repr_html_()
     assert {panel.get_xlabel() for panel in found.plot_corner().axes} >= {"x\nindex"}
-
-
-@pytest.mark.slow
-def test_the_recipe_for_numpyro():
-    """The lines of the docstring as they stand there, without bounds: the same posterior."""
-    numpyro = pytest.importorskip("numpyro")
-    from numpyro import distributions, infer
-
-    datasets = [spectrum()]
-    fit = Fit().run(datasets, power_law())
-    names = {name: getattr(infer, name) for name in ("MCMC", "NUTS", "init_to_value")}
-    names |= {"numpyro": numpyro, "dist": distributions, "jax": jax, "Likelihood": Likelihood}
-    names |= {"datasets": datasets, "fit": fit}
-    exec(textwrap.dedent(Sampler.__doc__.split("In NumPyro::")[1]), names)
-    found = np.asarray(names["values"])
-    np.testing.assert_allclose((found.mean(axis=0) - fit.values) / fit.errors, 0.0, atol=0.15)
-    np.testing.assert_allclose(found.std(axis=0), fit.errors, rtol=0.1)
 
 
 @pytest.mark.slow

@@ -31,3 +31,11 @@ def models():
     source = SkyModel(spectrum, spatial_model=place, name="source")
     backgrounds = [FoVBackgroundModel(dataset_name=f"cube {i}") for i in range(N_CUBES)]
     return Models([source, *backgrounds]).with_prior("source.spectral.index", GaussianPrior(2.4, 0.1))
+
+
+def moving_models():
+    """The source in cubes alone, its place free and some steps away."""
+    spectrum = PowerLawSpectralModel(index=2.3, amplitude="1e-12 TeV-1 s-1 cm-2")
+    place = PointSpatialModel(lon_0="83.7 deg", lat_0="21.95 deg")
+    source = SkyModel(spectrum, spatial_model=place, name="source")
+    return Models([source, *models()[1:]])

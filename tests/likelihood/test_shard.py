@@ -9,64 +9,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-# what every process runs: its number, how many there are, the port; and what it tells
-PROGRAM = """
-import json, os, sys
-rank, count, port, tests = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=" + sys.argv[5]
-sys.path.insert(0, tests)
-import jax, numpy as np, gammax, gammax.errors
-from gammax.models import GaussianPrior
-gammax.enable_x64()
-if count > 1:
-    jax.distributed.initialize("127.0.0.1:" + port, count, rank)
-from gammax.fit import Fit
 from gammax.likelihood import Likelihood
-from likelihood.spread import cubes, models, spectra
-mesh = jax.make_mesh((jax.device_count(),), ("datasets",), axis_types=(jax.sharding.AxisType.Auto,))
-datasets = (spectra() + cubes())
-likelihood = Likelihood(datasets[rank::count], models(), mesh=mesh if jax.device_count() > 1 else None)
-theta = np.asarray(likelihood.theta0)
-found = likelihood.derivatives(theta)
-fit = Fit(mesh=likelihood.problem.mesh).run(datasets[rank::count], models())
-bytes_here = sum(part.data.nbytes for leaf in jax.tree.leaves(likelihood.problem.stacks)
-                 for part in getattr(leaf, "addressable_shards", ()))
-told = {name: np.asarray(getattr(found, name)).tolist() for name in ("value", "gradient", "hessian", "fisher")}
-told |= {"best": fit.values.tolist(), "errors": fit.errors.tolist(), "stat": fit.total_stat, "bytes": bytes_here}
-told["status"] = fit.status
-try:
-    told["asked"] = len(likelihood.npred(theta))
-except gammax.errors.FitError as error:
-    told["asked"] = error.code
-told["repr"] = repr(likelihood)
-if count > 1:
-    try:
-        other = models().with_prior("source.spectral.index", GaussianPrior(2.4, 0.1 + 0.1 * rank))
-        Likelihood(datasets[:5], other, mesh=mesh)
-    except gammax.errors.FitError as error:
-        told["apart"] = error.code
-    try:
-        Likelihood(datasets if rank else datasets[:5], models(), mesh=mesh)
-    except gammax.errors.FitError as error:
-        told["kinds"] = error.code
-told |= {"plain": float(likelihood(theta)), "slope": np.asarray(jax.grad(likelihood)(theta)).tolist()}
-print(json.dumps(told))
-"""
+from likelihood.spread import N_CUBES, N_SPECTRA, cubes, moving_models, spectra
+from likelihood.spread_process import tell_backends, tell_fit, tell_hypotheses, tell_likelihood, tell_moving, tell_scans
+
+PRODUCTS = ("covariance", "confidence", "upper_limit", "contour")
+SCANS = ("profile", "profile, others held", "surface")
 
 
-def run(n_processes, n_devices):
+def run(n_processes, n_devices, what="all"):
     """What each process tells."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    tests = str(Path(__file__).parents[1])
+    program = str(Path(__file__).with_name("spread_process.py"))
     commands = [
-        [sys.executable, "-c", PROGRAM, str(rank), str(n_processes), port, tests, str(n_devices)]
+        [sys.executable, program, str(rank), str(n_processes), port, str(n_devices), what]
         for rank in range(n_processes)
     ]
     pipe = subprocess.PIPE
     running = [subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) for command in commands]
-    outputs = [process.communicate(timeout=240) for process in running]
+    try:
+        outputs = [process.communicate(timeout=240) for process in running]
+    finally:
+        # one that waits for another for ever
+        for process in running:
+            process.kill()
     for process, (_, said) in zip(running, outputs, strict=True):
         assert process.returncode == 0, said[-3000:]
     # gloo says hello on the standard output
@@ -75,34 +43,73 @@ def run(n_processes, n_devices):
 
 @pytest.fixture(scope="module")
 def alone():
-    return run(1, 1)[0]
+    return tell_likelihood(None) | tell_fit(None, spectra() + cubes())
 
 
 @pytest.fixture(scope="module")
-def two_devices():
-    return run(1, 2)[0]
+def four_devices():
+    return run(1, 4)[0]
 
 
-def assert_same(told, alone):
-    for name in ("value", "plain", "stat"):
-        np.testing.assert_allclose(told[name], alone[name], rtol=1e-12)
-    for name in ("gradient", "slope", "hessian", "fisher"):
-        np.testing.assert_allclose(told[name], alone[name], rtol=1e-9, atol=1e-9 * np.abs(alone[name]).max())
-    np.testing.assert_allclose(told["best"], alone["best"], rtol=1e-8)
-    np.testing.assert_allclose(told["errors"], alone["errors"], rtol=1e-8)
+def assert_same_fit(told, alone):
     assert told["status"] == alone["status"] == "ok"
+    for name in ("plain", "stat"):
+        np.testing.assert_allclose(told[name], alone[name], rtol=1e-12)
+    for name in ("best", "errors", *PRODUCTS):
+        np.testing.assert_allclose(told[name], alone[name], rtol=1e-10, err_msg=name)
 
 
-def test_two_devices(two_devices, alone):
-    assert_same(two_devices, alone)
+def test_four_devices(four_devices, alone):
+    assert_same_fit(four_devices, alone)
+    scans = tell_scans(None)
+    for name in SCANS:
+        np.testing.assert_allclose(four_devices[name], scans[name], rtol=1e-10, err_msg=name)
+    np.testing.assert_allclose(four_devices["value"], alone["value"], rtol=1e-12)
+    np.testing.assert_allclose(four_devices["npred"], alone["npred"], rtol=1e-12)
+    for name in ("gradient", "slope", "hessian", "fisher"):
+        np.testing.assert_allclose(four_devices[name], alone[name], rtol=1e-9, atol=1e-9 * np.abs(alone[name]).max())
 
 
-def test_two_processes_hold_half_each(two_devices, alone):
+def test_backends_and_hypotheses_on_four_devices(four_devices):
+    # minimisers of others end where their steps do, which differs by rounding
+    np.testing.assert_allclose(four_devices["backends"], tell_backends(None)["backends"], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(four_devices["hypotheses"], tell_hypotheses(None)["hypotheses"], rtol=1e-10)
+
+
+def test_each_device_holds_its_share_and_no_more(four_devices):
+    arrays, kinds = four_devices["arrays"], ("[0]", "[1]")
+    assert all(any(name.startswith(kind) and parts for name, _, parts in arrays) for kind in kinds)
+    for name, whole, parts in arrays:
+        # five spectra and two cubes fill four devices up to the next multiple; spectra share their true energies
+        depth = {"[0]": -(-N_SPECTRA // 4), "[1]": -(-N_CUBES // 4)}[name[:3]]
+        share = whole if name == "[0].edges" else [depth, *whole[1:]]
+        assert parts == [share] * 4, name
+    assert four_devices["transfers"] == []
+
+
+def test_two_processes(alone):
     first, second = run(2, 1)
-    assert_same(first, alone)
-    assert first["stat"] == second["stat"]
+    assert_same_fit(first, alone)
+    assert all(first[name] == second[name] for name in ("best", "errors", "stat", *PRODUCTS))
+    np.testing.assert_allclose(first["hypotheses"], tell_hypotheses(None)["hypotheses"], rtol=1e-10)
+    moving = Likelihood(cubes(), moving_models())
+    np.testing.assert_allclose(first["moving"], float(moving(moving.theta0)), rtol=1e-12)
+    # as many calls in both, whatever their clocks say
+    assert len(first["calls"]) > 2
+    assert first["calls"] == second["calls"]
     assert first["repr"].startswith("Likelihood(4 datasets in 2 stacks")
     # what belongs to one dataset, and likelihoods that are not one
     for told in (first, second):
         assert [told[name] for name in ("asked", "apart", "kinds")] == ["GX-FIT-022", "GX-FIT-021", "GX-FIT-021"]
-    assert first["bytes"] < 0.6 * two_devices["bytes"]
+
+
+@pytest.mark.slow
+def test_two_processes_whose_source_moves_and_scans():
+    alone, (first, second) = tell_moving(None) | tell_scans(None), run(2, 1, "slow")
+    assert first["status"] == alone["status"] == "ok"
+    np.testing.assert_allclose(first["stat"], alone["stat"], rtol=1e-12)
+    for name in ("values", "errors"):
+        np.testing.assert_allclose(first[name], alone[name], rtol=1e-8)
+    for name in SCANS:
+        np.testing.assert_allclose(first[name], alone[name], rtol=1e-10, err_msg=name)
+    assert first == second

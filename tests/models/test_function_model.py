@@ -142,6 +142,7 @@ def _sum(energy, index):
         (lambda: FunctionSpectralModel(_factor, {"unit": 1.0}), "GX-MODEL-405"),
         (lambda: FunctionSpectralModel(_factor, {"tau": "1e-4 G"}), "GX-MODEL-406"),
         (lambda: FunctionSpectralModel(_factor, {"tau": 1.0}, unit="erg"), "GX-MODEL-407"),
+        (lambda: FunctionSpectralModel(lambda energy, tau: np.exp(-energy) * tau, {"tau": 1.0}), "GX-MODEL-411"),
         (lambda: FunctionSpatialModel(lambda lon, lat, size: lon * size, {"size": 1.0}), "GX-MODEL-408"),
         (lambda: spatial_function(frame="ecliptic"), "GX-MODEL-040"),
         (lambda: function_model().replace(slope=2.0), "GX-MODEL-005"),

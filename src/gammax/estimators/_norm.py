@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -44,6 +45,17 @@ class NormEstimate(NamedTuple):
     at_bound: Array
 
 
+class _Best(NamedTuple):
+    """Best fit of a norm: all factors (P,), the norm, its error, the statistic, and how the fit ended."""
+
+    theta: Array
+    norm: Array
+    error: Array
+    stat: Array
+    converged: Array
+    at_bound: Array
+
+
 class Sigmas(NamedTuple):
     """Significance levels of the interval, the upper limit and the sensitivity."""
 
@@ -71,49 +83,58 @@ def estimate_norm(
     theta : start values, (P,), factor space; the norm's scale must be 1.
     scan : norms at which to give the profile, (n_scan,).
     """
-    best = minimise(problem.derivatives, theta, problem.lower, problem.upper, tolerance, max_steps)
-    report = report_curvature(problem, best.theta, best.derivatives)
-    norm, stat, at_bound = best.theta[index], best.derivatives.value, report.active[index]
-    converged = (best.edm <= tolerance) & best.convex
-    variance = report.covariance[index, index]
-    known = converged & ~at_bound & (variance > 0)
-    error = jnp.where(known, jnp.sqrt(jnp.where(known, variance, 1.0)), jnp.nan)
+    best = _best(problem, theta, index, tolerance, max_steps)
 
     def profile(norm: Array) -> tuple[Array, Array]:
         return _profile(problem, best.theta, index, norm, tolerance, max_steps)
 
-    stride = jnp.where(known, error, 1.0)
-    # below its lower bound the statistic is a wall or the constrained likelihood: an interval may end there
-    low, high = jnp.where(at_bound, norm, -jnp.inf), jnp.full((), jnp.inf)
-
-    def reach(target: Array, stride: Array, bound: Array) -> Array:
-        def risen(x: Array) -> tuple[Array, Array]:
-            value, slope = profile(x)
-            return value - stat - target, slope
-
-        return find_rise(risen, norm, stride, bound)
-
-    targets = jnp.array([sigmas.interval, sigmas.interval, sigmas.upper_limit]) ** 2
-    strides, ends = jnp.stack([stride, -stride, stride]), jnp.stack([high, low, high])
-    up, down, limit = jax.vmap(reach)(targets, strides, ends)
+    up, down, limit = _ends(best, profile, sigmas)
     profiled = jax.vmap(lambda norm: profile(norm)[0])(jnp.append(scan, 0.0))
     signals, none = problem.signals(best.theta), problem.signals(best.theta.at[index].set(0.0))
     missing = jnp.full((), jnp.nan)
     return NormEstimate(
-        norm=norm,
-        error=error,
-        error_up=up - norm if "errn-errp" in options else missing,
-        error_down=norm - down if "errn-errp" in options else missing,
+        norm=best.norm,
+        error=best.error,
+        error_up=up - best.norm if "errn-errp" in options else missing,
+        error_down=best.norm - down if "errn-errp" in options else missing,
         upper_limit=limit if "ul" in options else missing,
         sensitivity=_sensitivity(problem, best.theta, index, sigmas) if "sensitivity" in options else missing,
-        stat=stat,
+        stat=best.stat,
         stat_null=profiled[-1],
         stat_scan=profiled[:-1] if "scan" in options else jnp.full(scan.shape, jnp.nan),
         npred=problem.on_counts(best.theta),
         npred_excess=jax.tree.map(jnp.subtract, signals, none),
-        converged=converged,
-        at_bound=at_bound,
+        converged=best.converged,
+        at_bound=best.at_bound,
     )
+
+
+def _best(problem: Problem, theta: Array, index: int, tolerance: float, max_steps: int) -> _Best:
+    """Best fit; arguments as `estimate_norm`."""
+    best = minimise(problem.derivatives, theta, problem.lower, problem.upper, tolerance, max_steps)
+    report = report_curvature(problem, best.theta, best.derivatives)
+    converged, at_bound = (best.edm <= tolerance) & best.convex, report.active[index]
+    variance = report.covariance[index, index]
+    known = converged & ~at_bound & (variance > 0)
+    error = jnp.where(known, jnp.sqrt(jnp.where(known, variance, 1.0)), jnp.nan)
+    return _Best(best.theta, best.theta[index], error, best.derivatives.value, converged, at_bound)
+
+
+def _ends(best: _Best, profile: Callable[[Array], tuple[Array, Array]], sigmas: Sigmas) -> Array:
+    """Norms where a profile, of value and slope, has risen: upper and lower end of the interval, upper limit, (3,)."""
+    stride = jnp.where(jnp.isnan(best.error), 1.0, best.error)
+    # below its lower bound the statistic is a wall or the constrained likelihood: an interval may end there
+    low, high = jnp.where(best.at_bound, best.norm, -jnp.inf), jnp.full((), jnp.inf)
+
+    def reach(target: Array, stride: Array, bound: Array) -> Array:
+        def risen(x: Array) -> tuple[Array, Array]:
+            value, slope = profile(x)
+            return value - best.stat - target, slope
+
+        return find_rise(risen, best.norm, stride, bound)
+
+    targets = jnp.array([sigmas.interval, sigmas.interval, sigmas.upper_limit]) ** 2
+    return jax.vmap(reach)(targets, jnp.stack([stride, -stride, stride]), jnp.stack([high, low, high]))
 
 
 def _profile(

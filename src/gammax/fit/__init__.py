@@ -1,4 +1,11 @@
-"""Minima, covariances, results."""
+"""Minima, their errors, batches of them, tests and draws.
+
+* `Fit`: one fit (`run`), many (`run_many`), and what follows from a minimum: `confidence`, `upper_limit`,
+  `stat_profile`, `stat_surface`, `stat_contour`, `covariance`, `cross_check`. Results say `status` and `success`.
+* `fit_many`: one likelihood, other counts, starts or held values, thousands of times.
+* `select_nested_models`: whether parameters are needed. `Sampler`: the posterior, by NUTS.
+* `optimum`: the minimum as a differentiable JAX function.
+"""
 
 from gammax.fit._compare import FitComparison as FitComparison
 from gammax.fit.error_products._confidence import Confidence as Confidence

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gammax.fit._trust_region import FLAT, active_bounds, fisher_scale
+from gammax.fit._trust_region import FLAT, active_bounds, fisher_scale, lifted
 from gammax.likelihood import Derivatives, Problem
 
 # a parameter takes part in a flat direction if its component is above this
@@ -55,9 +55,10 @@ def report_curvature(problem: Problem, theta: Array, derivatives: Derivatives) -
 
 def _inverted(derivatives: Derivatives, active: Array) -> tuple[Array, Array, Array]:
     """Covariance, eigenvalues of the scaled Hessian and scaled Fisher matrix, without the active parameters."""
-    scale = jnp.where(active, 0.0, fisher_scale(derivatives.fisher))
+    fisher = lifted(derivatives)
+    scale = jnp.where(active, 0.0, fisher_scale(fisher))
     out = jnp.diag(active.astype(scale.dtype))
-    scaled, scoring = (matrix * jnp.outer(scale, scale) + out for matrix in (derivatives.hessian, derivatives.fisher))
+    scaled, scoring = (matrix * jnp.outer(scale, scale) + out for matrix in (derivatives.hessian, fisher))
     eigenvalues, vectors = jnp.linalg.eigh(scaled)
     steep = eigenvalues > FLAT
     inverse = jnp.where(steep, 1.0 / jnp.where(steep, eigenvalues, 1.0), 0.0)

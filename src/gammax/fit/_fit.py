@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gammax.errors import FitError, GammaxWarning
-from gammax.fit._anchor import have_moved
+from gammax.fit._anchor import moved_models, place_of
 from gammax.fit._compare import FitComparison
 from gammax.fit._interrupt import Watch, interruptible
 from gammax.fit._judge import Minimum
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 # how often the responses of cubes are looked up anew where a fit has moved its sources
 _ANCHORS = 4
+# part of an error by which the last look may still have changed a minimum that is called one
+_RESTLESS = 0.1
+# statuses of a place where the fit wants to be
+MINIMA = ("ok", "at_bound", "singular")
 
 
 class _Snapshot(NamedTuple):
@@ -52,6 +56,10 @@ class _Snapshot(NamedTuple):
 class Fit(ErrorProducts):
     """Maximum-likelihood fit.
 
+    What follows from a minimum (`confidence`, `upper_limit`, `stat_profile`, `stat_surface`, `stat_contour`,
+    `covariance`, `cross_check`) takes its result in place of models; parameters have full names, such as
+    "crab.spectral.index".
+
     Parameters
     ----------
     backend : "newton" (bounded trust-region Newton on exact derivatives), "minuit" (iminuit), "scipy" (a bounded method
@@ -63,12 +71,12 @@ class Fit(ErrorProducts):
     backend_options : of minuit: `strategy`, `tol`, and `exact` (whether it is given the Hessian too, by default); of
         scipy: `method` (by default L-BFGS-B), and options of that method; of optax: `optimizer` (by default
         `optax.lbfgs()`).
-    mesh : devices that share the datasets of `run`, see `gammax.likelihood.Likelihood`. Of several processes every one
-        calls `run` with its own datasets, and gets the same result; warnings are then not looked for.
+    mesh : devices that share the datasets, see `gammax.likelihood.Likelihood`; batches do without. Of several processes
+        each makes the same calls with its own datasets, and gets the same results; no warnings are looked for then.
 
     Raises
     ------
-    FitError : unknown backend, an option that it does not take, a tolerance or limit that is not positive.
+    FitError : unknown backend, an option that it does not take, a tolerance or limit that is not positive and finite.
     """
 
     backend: str = "newton"
@@ -81,8 +89,8 @@ class Fit(ErrorProducts):
     def __post_init__(self):
         check_backend(self.backend, self.backend_options)
         for name in ("tolerance", "max_steps"):
-            if not getattr(self, name) > 0:
-                raise FitError("GX-FIT-010", f"{name} must be positive", found=getattr(self, name))
+            if not 0 < getattr(self, name) < np.inf:
+                raise FitError("GX-FIT-010", f"{name} must be positive and finite", found=getattr(self, name))
 
     def run(
         self,
@@ -94,7 +102,8 @@ class Fit(ErrorProducts):
         A fit that goes wrong raises nothing: look at the result's status. What should be known about a good one are its
         `warnings`, which are GammaxWarnings too. Within a fit the responses of a cube are those at the place where a
         source starts, so that the statistic is smooth; where a source has moved, they are looked up anew and the fit
-        goes on from there.
+        goes on from there. A source that still moves after four times has a warning or, if by more than a tenth of an
+        error, the status not_converged.
 
         Ctrl-C ends the fit, not the program: its status is interrupted, its values are the best so far. A loop over
         fits goes on unless it looks at the status.
@@ -117,26 +126,32 @@ class Fit(ErrorProducts):
         """Fit the same models to each of many datasets, or of many joint sets of them, one by one: simulations, runs.
 
         Spectra of equal shape are fitted together, as by `gammax.fit.fit_many`, which is quicker yet where counts are
-        arrays already; cubes one after another. None of the fits raises: look at each one's status; what `run` would
-        warn of is not looked for. Ctrl-C returns what is finished.
+        arrays already; cubes one after another. None of the fits raises: look at each one's status. What `run` would
+        warn of are each one's `warnings`, and one GammaxWarning of a kind for all of them. Ctrl-C returns what is
+        finished.
 
         Parameters
         ----------
         datasets : what `run` takes, many times. A sequence that makes each of them when it is asked for saves memory.
         models : the start of every fit. In cubes responses are looked up where they are, and anew only for a source
             or a PSF that moves by more than 0.1 deg or grows by more than a fifth: results of `run` differ by so much.
-        path : file of finished fits. What was killed goes on where it was, and ends with the same numbers.
+        path : file of finished fits. What was killed goes on where it was, and ends with the same numbers. A fit that
+            could not be made as an error was raised is not finished, and is tried again: a file that could not be
+            read may be there by then. All data are read once before the first fit, to tell whose file it is.
 
         Raises
         ------
-        FitError : no datasets, another backend than "newton", a mesh, a file of another batch; as `Likelihood` if no
-            member can be fitted. ResourceError : the file cannot be written.
+        FitError : no datasets, a single one, another backend than "newton", a mesh, a file of another batch; as
+            `Likelihood` if no member can be fitted. ResourceError : the file cannot be written.
         """
         # batches read what this file writes
         from gammax.fit.batches._run_many import run_many
+        from gammax.fit.batches._warnings import tell
 
         models = models if isinstance(models, Models) else Models(models)
-        return run_many(self, datasets, models, path)
+        results = run_many(self, datasets, models, path)
+        tell(results, stacklevel=2)
+        return results
 
     def cross_check(self, datasets: Datasets | Iterable[Dataset], result: FitResult) -> FitComparison:
         """What iminuit makes of a minimum: MIGRAD from there, on value and gradient alone, and HESSE's own errors.
@@ -161,12 +176,17 @@ class Fit(ErrorProducts):
     ) -> tuple[FitResult, Models, bool]:
         """Fit again until no source moves; where the last fit began, and whether it ended with a negative part."""
         result, negative = self._run_once(datasets, models, dense, watch)
-        for _ in range(_ANCHORS):
-            if not result.success or not have_moved(models, result.models):
+        before = result
+        for look in range(_ANCHORS + 1):
+            there = place_of(models, result) if result.status in MINIMA else models
+            moved = moved_models(models, there)
+            if not moved:
                 break
-            models, steps = result.models, result.n_steps
+            if look == _ANCHORS:
+                return _restless(before, result, moved), models, negative
+            before, models = result, there
             result, negative = self._run_once(datasets, models, dense, watch)
-            result = dataclasses.replace(result, n_steps=result.n_steps + steps)
+            result = dataclasses.replace(result, n_steps=result.n_steps + before.n_steps)
         return result, models, negative
 
     def _run_once(
@@ -185,6 +205,24 @@ class Fit(ErrorProducts):
             settings = self.backend_options, likelihood, self.tolerance, self.max_steps
             minimum = minimise_by(self.backend, *settings, show)
         return _result(likelihood, models, minimum, self.backend), minimum.negative
+
+
+def _restless(before: FitResult, result: FitResult, names: list[str]) -> FitResult:
+    """Result of a fit that moves on whenever the responses are looked up where it ended: with a warning; not converged
+    where that changes more than a tenth of an error.
+
+    Parameters
+    ----------
+    before : the result of the look before. names : what still moves.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        change = float(np.nanmax(np.abs(result.values - before.values) / result.errors, initial=0.0))
+    words = f"{', '.join(names)}: moves on, by {change:.2g} sigma, whenever responses are looked up where the fit ends"
+    if change <= _RESTLESS:
+        return dataclasses.replace(result, warnings=(*result.warnings, words))
+    nothing = np.full_like(result.covariance, np.nan)
+    models = fitted_models(result.models, result.values, nothing)
+    return dataclasses.replace(result, models=models, status="not_converged", message=words, covariance=nothing)
 
 
 def _interrupted(backend: str, models: Models, best: _Snapshot | None) -> FitResult:

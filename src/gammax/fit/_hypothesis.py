@@ -11,12 +11,11 @@ import numpy as np
 from scipy import special
 
 from gammax.errors import FitError, GammaxWarning
-from gammax.fit._fit import Fit
+from gammax.fit._fit import MINIMA, Fit
 from gammax.fit._result import FitResult
 from gammax.likelihood import Likelihood
 from gammax.likelihood._likelihood import as_datasets
 from gammax.likelihood._own import is_own
-from gammax.likelihood._shard import refuse_processes
 from gammax.likelihood._table import Slots
 from gammax.models import Models, SkyModel
 from gammax.stats import sigma_to_ts, ts_to_p_value, ts_to_sigma
@@ -25,7 +24,6 @@ from gammax.stats._significance import log_p_value, ts_at_bound
 if TYPE_CHECKING:
     from gammax.datasets import Datasets
 
-_MINIMA = ("ok", "at_bound", "singular")
 # by less than this a fit may miss its minimum
 _SLACK = 1e-3
 
@@ -39,7 +37,8 @@ class NestedModels:
     fit_results, fit_results_null : fits with the parameters free, and at their null values (listed as held, error 0).
     ts : by how much the statistic is larger under the null hypothesis; NaN where one of the fits found no minimum, or
         the one with more freedom a higher one.
-    ts_asimov : the same of the Asimov data of the fit, other parameters as fitted; NaN where own data have none.
+    ts_asimov : the same of the Asimov data of the fit, other parameters as fitted under both hypotheses, which is more
+        than the `ts` to expect where they are correlated with the tested ones; NaN where own data have none.
     ts_known_bkg : the same of the data, other parameters as fitted.
     ts_threshold : from which on the parameters count as needed: there `significance` is the `n_sigma` asked for.
     n_free_parameters : degrees of freedom.
@@ -82,8 +81,8 @@ class NestedModels:
         choice = "preferred to" if self.is_preferred else "not preferred to"
         bound = ", one at its bound" if self.at_bound else ""
         return (
-            f"NestedModels: ts {self.ts:.4f} ({self.ts_asimov:.4f} on Asimov data), {self.significance:.2f} sigma for "
-            f"{self.n_free_parameters:g} free parameters{bound}: {choice} the null hypothesis"
+            f"NestedModels: ts {self.ts:.4f}, {self.significance:.2f} sigma, degrees of freedom "
+            f"{self.n_free_parameters:g}{bound}: {choice} the null hypothesis"
         )
 
 
@@ -113,13 +112,12 @@ def select_nested_models(
     FitError : not one null value for each parameter. Others as `Fit.run`.
     """
     fit, together, null = fit or Fit(), as_datasets(datasets), _pairs(parameters, null_values)
-    refuse_processes(fit.mesh, "hypothesis tests")
     models = models.models if isinstance(models, FitResult) else models
     best = fit.run(together, (models if isinstance(models, Models) else Models(models)).unfreeze(*null))
     numbers = _null_numbers(best.models, null)
     best_null = _fit_null(fit, together, best.models, null, numbers)
-    found = {best.status, best_null.status} <= set(_MINIMA)
-    ts_known, ts_asimov = _fixed_tests(together, best.models, numbers, fit.order) if found else (np.nan, np.nan)
+    found = {best.status, best_null.status} <= set(MINIMA)
+    ts_known, ts_asimov = _fixed_tests(fit, together, best.models, numbers) if found else (np.nan, np.nan)
     size = len(null) if n_free_parameters is None else n_free_parameters
     known = best.models.parameters
     held = {name: value for name, value in numbers.items() if not _is_name(null[name], known)}
@@ -191,9 +189,9 @@ def _fit_null(fit: Fit, datasets: Any, models: Models, null: dict[str, Any], num
     return dataclasses.replace(result, models=result.models.map_parameters(restored))
 
 
-def _fixed_tests(datasets: Any, models: Models, numbers: dict[str, float], order: str) -> tuple[float, float]:
+def _fixed_tests(fit: Fit, datasets: Any, models: Models, numbers: dict[str, float]) -> tuple[float, float]:
     """Test statistic on the data and on Asimov data, the other parameters as fitted."""
-    likelihood = Likelihood(datasets, models, order, dense=True)
+    likelihood = Likelihood(datasets, models, fit.order, dense=True, mesh=fit.mesh)
     slots, places = Slots(models), list(models.parameters)
     free, theta = list(slots.free), np.asarray(likelihood.theta0)
     null = theta.copy()

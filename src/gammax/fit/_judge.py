@@ -10,10 +10,12 @@ import numpy as np
 from jax import Array
 
 from gammax.fit._covariance import CurvatureReport, flat_columns, flat_directions, honest_covariance, report_curvature
+from gammax.fit._even import is_even, pinned_at_bounds
 from gammax.fit._trust_region import State, fisher_scale
 from gammax.fit._warnings import gauge_off
-from gammax.likelihood import Likelihood, Problem
+from gammax.likelihood import Derivatives, Likelihood, Problem
 from gammax.likelihood._likelihood import _bins
+from gammax.likelihood._shard import over_processes
 
 # what other minimisers find is judged more gently than our own minima: 0.01 sigma, as their stop criteria leave an edm
 # of 1e-6 or more. A transform or a barrier never reaches a limit: within this part of an error it is
@@ -60,10 +62,9 @@ class Outcome(NamedTuple):
 
 
 class Look(NamedTuple):
-    """Statistic and gradient at a point, its curvature, its distance to the minimum, gauges of OFF counts."""
+    """Statistic and derivatives at a point, its curvature, its distance to the minimum, gauges of OFF counts."""
 
-    value: Array
-    gradient: Array
+    derivatives: Derivatives
     curvature: CurvatureReport
     edm: Array
     gauges: tuple[Array | np.ndarray, ...]
@@ -74,12 +75,11 @@ def judge_newton(
 ) -> Minimum:
     """Minimum of the trust region, with the exact covariance."""
     edm, steps = float(state.edm), int(state.n_steps)
-    derivatives, found = state.derivatives, tuple(map(np.asarray, gauges))
-    here = Look(derivatives.value, derivatives.gradient, report, state.edm, found)
-    converged = edm <= tolerance and bool(state.convex)
-    stopped = f"stopped after {steps} steps with edm {edm:.1e}"
+    here = Look(state.derivatives, report, state.edm, tuple(map(np.asarray, gauges)))
+    convex = bool(state.convex)
+    stopped = "" if edm <= tolerance and convex else _why_not(f"stopped after {steps} steps", edm, convex)
     covariance = honest_covariance(report, _held(likelihood.problem))
-    return _judge(likelihood, np.asarray(state.theta), here, covariance, steps, "" if converged else stopped)
+    return _judge(likelihood, np.asarray(state.theta), here, covariance, steps, stopped)
 
 
 def judge_outcome(likelihood: Likelihood, outcome: Outcome) -> Minimum:
@@ -87,18 +87,24 @@ def judge_outcome(likelihood: Likelihood, outcome: Outcome) -> Minimum:
     problem, theta = likelihood.problem, np.asarray(outcome.theta)
     here, _ = jax.device_get(look(problem, theta))
     reach = _FOREIGN_REACH * np.sqrt(np.maximum(np.diag(here.curvature.covariance), 0.0))
-    snapped = np.where((theta - problem.lower <= reach) & (here.gradient > 0), problem.lower, theta)
-    snapped = np.where((problem.upper - theta <= reach) & (here.gradient < 0), problem.upper, snapped)
+    gradient = here.derivatives.gradient
+    snapped = np.where((theta - problem.lower <= reach) & (gradient > 0), problem.lower, theta)
+    snapped = np.where((problem.upper - theta <= reach) & (gradient < 0), problem.upper, snapped)
     if (snapped != theta).any():
         here, _ = jax.device_get(look(problem, snapped))
+    pinned = pinned_at_bounds(problem, snapped, here.derivatives)
+    if pinned is not None:
+        there, _ = jax.device_get(look(pinned, np.clip(snapped, pinned.lower, pinned.upper)))
+        if is_even(problem, pinned, here.derivatives, there.derivatives):
+            here, snapped = there, np.clip(snapped, pinned.lower, pinned.upper)
     held = _held(problem)
     covariance = honest_covariance(here.curvature, held)
     if outcome.covariance is not None:
         lost = np.isnan(np.diag(covariance))
         covariance = np.where(lost | lost[:, None], np.nan, outcome.covariance)
         covariance[held, :] = covariance[:, held] = 0.0
-    converged = here.edm <= _FOREIGN_EDM and here.curvature.eigenvalues[0] > -_FOREIGN_SADDLE
-    stopped = "" if converged else f"{outcome.message} with edm {float(here.edm):.1e}"
+    edm, convex = float(here.edm), bool(here.curvature.eigenvalues[0] > -_FOREIGN_SADDLE)
+    stopped = "" if edm <= _FOREIGN_EDM and convex else _why_not(outcome.message, edm, convex)
     return _judge(likelihood, snapped, here, covariance, outcome.n_steps, stopped)
 
 
@@ -113,7 +119,15 @@ def look(problem: Problem, theta: Array) -> tuple[Look, Array]:
     # the statistic is twice a log-likelihood
     scale = jnp.sqrt(2.0) * fisher_scale(derivatives.fisher)
     scale = jnp.where(jnp.isfinite(scale) & (scale > 0), scale, 1.0)
-    return Look(derivatives.value, derivatives.gradient, report, edm, gauge_off(problem, theta)), scale
+    return Look(derivatives, report, edm, gauge_off(problem, theta)), scale
+
+
+def _why_not(ended: str, edm: float, convex: bool) -> str:
+    """Why the end of a search is no minimum."""
+    if not np.isfinite(edm):
+        return f"{ended} where the curvature of the statistic is not finite"
+    saddle = edm <= _FOREIGN_EDM and not convex
+    return f"{ended} with edm {edm:.1e}" + (" at a saddle, from which the statistic falls" if saddle else "")
 
 
 def _held(problem: Problem) -> np.ndarray:
@@ -130,17 +144,17 @@ def _judge(
         # no minimum, or the curvature of an empty bin's wall
         covariance = np.full(covariance.shape, np.nan)
     negative = float(here.curvature.lowest) < 0
-    value, edm = float(here.value), float(here.edm)
+    value, edm = float(here.derivatives.value), float(here.edm)
     return Minimum(theta, covariance, value, edm, n_steps, status, message, negative, emptied, here.gauges)
 
 
 def _status(likelihood: Likelihood, theta: np.ndarray, here: Look, stopped: str) -> tuple[str, str]:
     """Status and message, the gravest first."""
     report = here.curvature
-    active = np.asarray(report.active) & ~_held(likelihood.problem)
-    bounds = "at a bound: " + ", ".join(n for n, at in zip(likelihood.names, active, strict=True) if at)
-    if not (np.isfinite(here.value) and np.isfinite(here.gradient).all()):
-        return "invalid_input", name_culprits(likelihood, theta, here.gradient)
+    bounds = _bounds_in_words(likelihood, theta, np.asarray(report.active))
+    value, gradient = here.derivatives.value, here.derivatives.gradient
+    if not (np.isfinite(value) and np.isfinite(gradient).all()):
+        return "invalid_input", name_culprits(likelihood, theta, gradient)
     if report.emptied:
         emptied = f"a negative source or background leaves nothing expected in {int(report.emptied)} bins"
         return "at_bound", f"{emptied}: bound its norm at 0"
@@ -148,14 +162,22 @@ def _status(likelihood: Likelihood, theta: np.ndarray, here: Look, stopped: str)
         return "not_converged", stopped
     if flat_columns(report).any():
         words = "; ".join(flat_directions(report, likelihood.names))
-        return "singular", f"the data do not constrain {words}" + (f"; {bounds}" if active.any() else "")
-    return ("at_bound", bounds) if active.any() else ("ok", "converged")
+        return "singular", f"the data do not constrain {words}" + (f"; {bounds}" if bounds else "")
+    return ("at_bound", bounds) if bounds else ("ok", "converged")
+
+
+def _bounds_in_words(likelihood: Likelihood, theta: np.ndarray, active: np.ndarray) -> str:
+    """Which parameters (P,) are at a bound, and which where their prior alone holds them without a curvature."""
+    problem = likelihood.problem
+    outermost = (theta <= problem.lower) | (theta >= problem.upper)
+    kinds = {"at a bound": active & outermost & ~_held(problem), "in a corner of its prior": active & ~outermost}
+    names = {words: [n for n, at in zip(likelihood.names, found, strict=True) if at] for words, found in kinds.items()}
+    return "; ".join(f"{words}: {', '.join(found)}" for words, found in names.items() if found)
 
 
 def name_culprits(likelihood: Likelihood, theta: np.ndarray, gradient: Array) -> str:
     """Which bins of which datasets have no finite statistic, else which parameters no finite derivative."""
-    mesh = likelihood.problem.mesh
-    if mesh is not None and mesh.is_multi_process:
+    if over_processes(likelihood.problem.mesh):
         return "the statistic or its derivative is not finite in some process: ask each one's datasets without a mesh"
     words = []
     for name, part in likelihood._by_dataset(_bins(likelihood.problem, theta)).items():

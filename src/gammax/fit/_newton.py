@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from gammax.fit._covariance import CurvatureReport, report_curvature
+from gammax.fit._even import is_even, pinned_at_bounds
 from gammax.fit._judge import Minimum, judge_newton
 from gammax.fit._quick import quick_options
 from gammax.fit._trust_region import CORNER_STEP, State, advance, is_corner, minimise
@@ -20,6 +21,7 @@ from gammax.fit._warnings import gauge_off
 from gammax.likelihood import Derivatives, Likelihood, Problem
 from gammax.likelihood._cube import CubeStack
 from gammax.likelihood._runs import RunStack
+from gammax.likelihood._shard import on_devices, over_processes
 from gammax.likelihood._stack import SpectrumStack
 
 # called with the best point so far, its statistic and the number of steps
@@ -48,15 +50,36 @@ def run_newton(likelihood: Likelihood, tolerance: float, max_steps: int, show: S
     """Minimum by the trust region; where it ends before it has converged, once more within the corner at zero."""
     problem, theta = likelihood.problem, likelihood.theta0
     solved = solve(problem, theta, tolerance, max_steps, show)
+    if _is_converged(solved.state, tolerance):
+        return judge_newton(likelihood, *_settled(problem, solved, tolerance, max_steps, show), tolerance)
     minimum = judge_newton(likelihood, *solved, tolerance)
-    if minimum.status != "not_converged":
+    if minimum.status == "invalid_input":
         return minimum
+    # at the wall of an empty bin, too, a fit may be on its way to the corner
     lower = corner_bounds(problem, minimum.theta, minimum.total_stat)
     if lower is None:
         return minimum
     cornered = eqx.tree_at(lambda p: p.lower, problem, lower)
     again = solve(cornered, minimum.theta, tolerance, max_steps, show)
     return judge_newton(eqx.tree_at(lambda own: own.problem, likelihood, cornered), *again, tolerance)
+
+
+def _is_converged(state: State, tolerance: float) -> bool:
+    return float(state.edm) <= tolerance and bool(state.convex)
+
+
+def _settled(problem: Problem, solved: Ended, tolerance: float, max_steps: int, show: Show) -> Ended:
+    """The same minimum, or that on the bounds beside it at which the prediction is even."""
+    here = solved.state
+    pinned = pinned_at_bounds(problem, np.asarray(here.theta), here.derivatives)
+    if pinned is None:
+        return solved
+    there = solve(pinned, here.theta, tolerance, max_steps, show)
+    if not _is_converged(there.state, tolerance) or not is_even(
+        problem, pinned, here.derivatives, there.state.derivatives
+    ):
+        return solved
+    return there._replace(state=there.state._replace(n_steps=here.n_steps + there.state.n_steps))
 
 
 def solve(problem: Problem, theta: Array, tolerance: float, max_steps: int, show: Show = unseen) -> Ended:
@@ -69,7 +92,7 @@ def solve(problem: Problem, theta: Array, tolerance: float, max_steps: int, show
 
 def solve_in_steps(problem: Problem, theta: Array, tolerance: float, max_steps: int, show: Show = unseen) -> Ended:
     """The same, some steps at a time: one program, as the number of steps is not compiled in."""
-    advanced, problem = solve_slow(), jax.device_put(problem)
+    advanced, problem = solve_slow(), on_devices(problem, problem.mesh)
     state = blank_state(np.clip(theta, problem.lower, problem.upper))
     limit, steps = 0, _FIRST_STEPS
     while True:
@@ -80,8 +103,10 @@ def solve_in_steps(problem: Problem, theta: Array, tolerance: float, max_steps: 
         show(np.asarray(state.theta), float(state.derivatives.value), done)
         if done < limit or limit == max_steps:
             return solved
-        # a call that had to be compiled is followed by a single step, which tells how long one takes
-        steps = max(1, int(_PERIOD * steps / (time.monotonic() - begun)))
+        # a call that had to be compiled is followed by a single step, which tells how long one takes; processes, each
+        # with a clock of its own, must all make the same calls
+        if not over_processes(problem.mesh):
+            steps = max(1, int(_PERIOD * steps / (time.monotonic() - begun)))
 
 
 def _takes_a_moment(stack: Any) -> bool:

@@ -1,4 +1,4 @@
-"""How the programs of cube fits are compiled: quickly and in little memory."""
+"""How the programs of cube fits are compiled on processors: quickly and in little memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _OPTIONS = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_leve
 
 @lru_cache(maxsize=1)
 def quick_options() -> dict[str, bool | int] | None:
-    """Options for `jax.jit`, without those in the environment's XLA_FLAGS; None where this XLA does not know them."""
+    """Options for `jax.jit`, without those in the environment's XLA_FLAGS; None on accelerators, whose code they would
+    slow down, and where this XLA does not know them."""
+    if jax.default_backend() != "cpu":
+        return None
     set_already = os.environ.get("XLA_FLAGS", "")
     options = {name: value for name, value in _OPTIONS.items() if name not in set_already}
     try:

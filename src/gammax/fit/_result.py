@@ -22,10 +22,11 @@ class FitResult:
     Attributes
     ----------
     models : the models with the fitted values and the covariance; the fit's input is unchanged.
-    total_stat : -2 ln L at the minimum.
-    status : one of ok, at_bound (a parameter is at its limit), singular (the data leave a direction open),
-        not_converged, no_data (no count inside the masks), invalid_input (the statistic is not finite where the fit
-        starts), interrupted (by Ctrl-C: the values are the best so far).
+    total_stat : -2 ln L at the minimum, with what priors and penalties add, constants included.
+    status : one of ok, at_bound (a parameter is at its limit, or in a corner of its prior), singular (the data leave a
+        direction open), not_converged, no_data (no count inside the masks), invalid_input (the statistic or its
+        derivative is not finite where the fit starts, or ends), interrupted (by Ctrl-C: the values are the best so
+        far).
     message : the status in a sentence.
     names, units : of the free parameters, (P,).
     values, errors : of the free parameters in their units, (P,); an error that does not exist is NaN.
@@ -34,7 +35,8 @@ class FitResult:
     n_steps : Newton steps, or calls of the likelihood for other backends.
     backend : what minimised.
     warnings : what should be known about a minimum even if it is in order, each a sentence: wstat biased by few OFF
-        counts, a source without a predicted count, a predicted count that is not positive.
+        counts, a source without a predicted count, a predicted count that is not positive, a source that moves on
+        whenever its responses are looked up where the fit ends.
     """
 
     models: Models
@@ -92,8 +94,11 @@ class FitResult:
         image = ax.imshow(self.correlation, vmin=-1, vmax=1, cmap="RdBu_r")
         ax.set_xticks(range(len(short)), short, rotation=45, ha="right")
         ax.set_yticks(range(len(short)), short)
+        # as large as the cells of a figure of the usual size allow
+        size = min(10.0, 60.0 / len(short))
         for (i, j), value in np.ndenumerate(self.correlation):
-            ax.text(j, i, f"{value:.2f}", ha="center", va="center", color="w" if abs(value) > 0.6 else "k")
+            color = "w" if abs(value) > 0.6 else "k"
+            ax.text(j, i, f"{value:.2f}", ha="center", va="center", color=color, fontsize=size)
         ax.figure.colorbar(image, ax=ax, label="correlation")
         return ax
 
@@ -103,14 +108,20 @@ class FitResult:
             f"  total stat {self.total_stat:.6f}, edm {self.edm:.1e}, {self.n_steps} steps, backend {self.backend}\n"
         )
         head += "".join(f"  warning: {text}\n" for text in self.warnings)
-        table = self.parameters
-        table["value"].info.format = table["error"].info.format = ".5g"
-        return head + "\n".join(f"  {line}" for line in table.pformat(max_lines=-1, max_width=-1))
+        return head + "\n".join(f"  {line}" for line in self._shown().pformat(max_lines=-1, max_width=-1))
 
     def _repr_html_(self) -> str:
         color = "green" if self.success else "crimson"
         warned = "".join(f"<p>warning: {text}</p>" for text in self.warnings)
         return (
             f"<p><b style='color:{color}'>{self.status}</b>: {self.message}; total stat {self.total_stat:.4f}</p>"
-            f"{warned}{self.parameters._repr_html_()}"
+            f"{warned}{self._shown()._repr_html_()}"
         )
+
+    def _shown(self) -> Table:
+        """Free parameters by the names under which methods know them, numbers shortened."""
+        table, free = self.parameters, set(self.names)
+        table.replace_column("name", [name for name in self.models.parameters if name in free])
+        table.remove_column("model")
+        table["value"].info.format = table["error"].info.format = ".5g"
+        return table

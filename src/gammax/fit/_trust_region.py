@@ -25,6 +25,8 @@ HYBRID_EDM = 1.0
 FLAT = 1e-9
 # factor below zero at which a corner there is looked at from the left
 CORNER_STEP = 1e-9
+# part of the Hessian's diagonal that the Fisher diagonal has at least
+_LIFT = 1e-6
 _SECULAR_STEPS = 6
 _TINY = 1e-300
 
@@ -83,6 +85,18 @@ def fisher_scale(fisher: Array) -> Array:
     return jnp.where(diagonal > 0, 1.0 / jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0)), 1.0)
 
 
+def lifted(now: Derivatives) -> Array:
+    """Fisher matrix, its diagonal near a minimum no smaller than a millionth of the Hessian's.
+
+    What the prediction is an even function of, the extent of a source for instance, has no Fisher information at zero,
+    where the statistic curves all the same: measured by the one, the other drowns all other parameters in rounding.
+    """
+    curvature = jnp.diag(now.hessian)
+    lacking = _LIFT * curvature - jnp.diag(now.fisher)
+    near = now.gradient**2 < HYBRID_EDM * curvature
+    return now.fisher + jnp.diag(jnp.where(near & (lacking > 0), lacking, 0.0))
+
+
 def _spectrum(curvature: Array, gradient: Array, scale: Array, active: Array) -> _Spectrum:
     inside = jnp.where(active, 0.0, scale)
     scaled = curvature * inside[:, None] * inside[None, :] + jnp.diag(active.astype(curvature.dtype))
@@ -121,14 +135,15 @@ def _propose(
 ) -> tuple[Array, Array, Array, Array]:
     """Next point to try, its predicted gain, and the edm and convexity of this one."""
     active = active_bounds(theta, now.gradient, lower, upper)
-    scale = fisher_scale(now.fisher)
+    fisher = lifted(now)
+    scale = fisher_scale(fisher)
     exact = _spectrum(now.hessian, now.gradient, scale, active)
-    scoring = _spectrum(now.fisher, now.gradient, scale, active)
+    scoring = _spectrum(fisher, now.gradient, scale, active)
     near = _edm(scoring) < HYBRID_EDM
     spectrum = jax.tree.map(lambda a, b: jnp.where(near, a, b), exact, scoring)
     trial = jnp.clip(theta + spectrum.scale * (spectrum.vectors @ _newton_step(spectrum, radius)), lower, upper)
     move = trial - theta
-    gain = -(now.gradient @ move + 0.5 * move @ jnp.where(near, now.hessian, now.fisher) @ move)
+    gain = -(now.gradient @ move + 0.5 * move @ jnp.where(near, now.hessian, fisher) @ move)
     return trial, gain, _edm(exact), exact.eigenvalues[0] > -FLAT
 
 
@@ -155,7 +170,7 @@ def step(function: Callable[[Array], Derivatives], state: State, lower: Array, u
     ratio = jnp.where(jnp.abs(state.gain) < noise, blind, fall / jnp.where(state.gain == 0.0, _TINY, state.gain))
     finite = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(new.gradient)) & jnp.all(jnp.isfinite(new.hessian))
     good = first | (finite & (fall >= -noise) & (ratio > 1e-4))
-    move = (state.trial - state.theta) / fisher_scale(jnp.where(first, 1.0, now.fisher))
+    move = (state.trial - state.theta) / fisher_scale(jnp.where(first, 1.0, lifted(now)))
     size = jnp.sqrt(jnp.sum(move**2))
     held = jnp.where(ratio > 0.25, state.radius, 0.25 * size)
     longer = jnp.where(ratio > 0.75, jnp.maximum(state.radius, 2.0 * size), held)

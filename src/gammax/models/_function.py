@@ -66,7 +66,16 @@ class FunctionModel(DeclaredModel):
             ) from error
         except ValueError:
             pass  # a callable that does not tell
-        found = jax.eval_shape(lambda *x: jax.numpy.asarray(function(*x, **self._values())), *[nodes] * arrays).shape
+        try:
+            found = jax.eval_shape(
+                lambda *x: jax.numpy.asarray(function(*x, **self._values())), *[nodes] * arrays
+            ).shape
+        except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
+            raise ModelError(
+                "GX-MODEL-411",
+                f"{self._title} is no JAX function: it leaves JAX, or branches on a value",
+                do="take jax.numpy in place of numpy, jnp.where in place of if",
+            ) from error
         if found != (3,):
             raise ModelError(
                 "GX-MODEL-404",
@@ -175,8 +184,8 @@ class FunctionSpectralModel(FunctionModel, SpectralModel):
 
     Raises
     ------
-    ModelError : the function does not take the parameters or does not act on arrays, a name that cannot be one, another
-        unit. UnitError : a parameter with a unit that is not made of energy, length, time and angle.
+    ModelError : the function does not take the parameters or does not act on JAX arrays, a name that cannot be one,
+        another unit. UnitError : a parameter with a unit that is not made of energy, length, time and angle.
     """
 
     tag: ClassVar = ("function",)

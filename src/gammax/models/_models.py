@@ -53,7 +53,7 @@ class Models(eqx.Module):
     ):
         penalties = getattr(models, "penalties", ()) if penalties is None else penalties
         ties = getattr(models, "ties", ()) if ties is None else ties
-        self.models = (models,) if isinstance(models, Component) else tuple(models)
+        self.models = tuple(models) if isinstance(models, Iterable) else (models,)
         check_components(self.models)
         self.models = share_links(self.models)
         parameters = self.parameters

@@ -91,6 +91,16 @@ class Prior(eqx.Module):
         """
         return jnp.zeros(jnp.shape(value), dtype=bool)
 
+    def step_curvature(self, value: Array, curvature: Array) -> Array:
+        """Curvature of a parabola that a fit far from its minimum steps by, not negative: the prior's share of the
+        Fisher matrix.
+
+        Parameters
+        ----------
+        curvature : second derivative of the statistic at the value.
+        """
+        return jnp.maximum(curvature, 0.0)
+
     @property
     def numbers(self) -> dict[str, Any]:
         """The numbers by name, without the weight."""
@@ -183,8 +193,19 @@ class GeneralizedGaussianPrior(Prior):
     def log_pdf(self, value: Array) -> Array:
         """As scipy.stats.gennorm with beta = 1 / eta, scale = sqrt(2) sigma, rounded within 1e-8 of mu."""
         scale = np.sqrt(2.0) * self.sigma
-        distance = jnp.sqrt(((value - self.mu) / scale) ** 2 + _CORNER**2)
-        return -(distance ** (1.0 / self.eta)) - jnp.log(2.0 * scale * self.eta) - gammaln(self.eta)
+        return -(self._distance(value) ** (1.0 / self.eta)) - jnp.log(2.0 * scale * self.eta) - gammaln(self.eta)
+
+    def _distance(self, value: Array) -> Array:
+        return jnp.sqrt((value - self.mu) ** 2 / (2.0 * self.sigma**2) + _CORNER**2)
+
+    def step_curvature(self, value: Array, curvature: Array) -> Array:
+        """That of the parabola about mu with the statistic's slope at the value, where this is larger.
+
+        Up to a Laplace distribution's the slope hardly changes, and the curvature knows nothing of the distance to mu;
+        that parabola lies above the statistic, and a step by it ends at mu where there is nothing else.
+        """
+        parabola = self.weight / (self.eta * self.sigma**2) * self._distance(value) ** (1.0 / self.eta - 2.0)
+        return jnp.maximum(curvature, parabola)
 
     def in_corner(self, value: Array, error: Array) -> Array:
         """Near to mu, unless eta is 0.5: the statistic an error up and down is not what the curvature says.

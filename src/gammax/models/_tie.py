@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from gammax.errors import ModelError, did_you_mean
+import jax
+
+from gammax.errors import GammaxError, ModelError, did_you_mean
 from gammax.models._parameter import Parameter
 
 
@@ -90,11 +93,37 @@ def check_tied(name: str, p: Parameter) -> None:
 
 
 def tied_values(ties: Sequence[Tie], parameters: Mapping[str, Parameter]) -> dict[str, Any]:
-    """Values that ties, in order, give to their parameters."""
+    """Values that ties, in order, give to their parameters.
+
+    Raises
+    ------
+    ModelError : a function that fails, or that JAX cannot differentiate.
+    """
     values = {name: p.value for name, p in parameters.items()}
     for tie in ties:
-        values[tie.name] = tie.function(*(values[source] for source in tie.sources))
+        values[tie.name] = _value_of(tie, [values[source] for source in tie.sources])
     return {tie.name: values[tie.name] for tie in ties}
+
+
+def _value_of(tie: Tie, sources: list[Any]) -> Any:
+    try:
+        _trace(tie.function, len(sources))
+        return tie.function(*sources)
+    except GammaxError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            "GX-MODEL-120",
+            "the function of a tie fails",
+            parameter=tie.name,
+            found=f"{type(error).__name__}: {str(error).partition(chr(10))[0]}",
+            do="write it with jax.numpy, for numbers that JAX traces",
+        ) from error
+
+
+@lru_cache(maxsize=256)
+def _trace(function: Callable[..., Any], n_sources: int) -> None:
+    jax.eval_shape(function, *[0.0] * n_sources)
 
 
 def _sentence(ties: Iterable[Tie]) -> list[str]:

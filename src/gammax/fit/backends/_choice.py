@@ -12,6 +12,7 @@ from gammax.fit.backends._minuit import run_minuit
 from gammax.fit.backends._optax import check_optax, run_optax
 from gammax.fit.backends._scipy import check_scipy, run_scipy
 from gammax.likelihood import Likelihood
+from gammax.likelihood._shard import on_devices
 
 # options that each backend takes itself; scipy hands others on to its method
 _OPTIONS = {"newton": (), "minuit": ("strategy", "tol", "exact"), "scipy": None, "optax": ("optimizer",)}
@@ -42,7 +43,8 @@ def minimise_by(
     """Judged minimum of a likelihood by one of the backends."""
     if backend == "newton":
         return run_newton(likelihood, tolerance, max_steps, show)
-    return judge_outcome(likelihood, _run(backend, dict(options), likelihood, tolerance, 100 * max_steps, show))
+    there = on_devices(likelihood, likelihood.problem.mesh)
+    return judge_outcome(there, _run(backend, dict(options), there, tolerance, 100 * max_steps, show))
 
 
 def _run(

@@ -45,7 +45,8 @@ class Points:
         """The exact Hessian, (P, P), or the Fisher matrix where that bends down somewhere."""
         now = self._derivatives(theta)
         scale = np.asarray(fisher_scale(now.fisher))
-        convex = np.linalg.eigvalsh(np.asarray(now.hessian) * np.outer(scale, scale))[0] > 0
+        scaled = np.asarray(now.hessian) * np.outer(scale, scale)
+        convex = np.isfinite(scaled).all() and np.linalg.eigvalsh(scaled)[0] > 0
         return np.asarray(now.hessian if convex else now.fisher)
 
     def outcome(self, message: str) -> Outcome:

@@ -52,6 +52,8 @@ def run_scipy(likelihood: Likelihood, options: dict[str, Any], max_calls: int, s
     method = options.pop("method", _DEFAULT)
     points = Points(likelihood, max_calls, show)
     scaled = ScaledPoints(points)
+    if not len(scaled.start):
+        return points.outcome("nothing has room to move")
     try:
         found = minimize(
             scaled.value,

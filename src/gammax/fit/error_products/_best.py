@@ -19,7 +19,6 @@ from gammax.fit._result import FitResult
 from gammax.fit._trust_region import FLAT
 from gammax.likelihood import Derivatives, Likelihood, Problem
 from gammax.likelihood._likelihood import as_datasets
-from gammax.likelihood._shard import refuse_processes
 from gammax.likelihood._table import Slots
 from gammax.models import Models, SkyModel
 from gammax.units import to_value
@@ -115,7 +114,7 @@ def best_fit(fit: ErrorProducts, datasets: FitDatasets, models: FitModels, dense
 def best_of(fit: ErrorProducts, likelihood: Likelihood, slot_names: dict[str, str]) -> Best:
     """Minimum that Newton steps from the start of a likelihood lead to."""
     # bins without a count have no best fit inside, and yet an upper limit
-    if not sum(np.sum(np.asarray(stack.mask)) for stack in likelihood.problem.stacks):
+    if not sum(float(stack.mask.sum()) for stack in likelihood.problem.stacks):
         theta, nothing = np.asarray(likelihood.theta0), np.full((len(likelihood.names),) * 2, np.nan)
         return Best(likelihood, theta, np.nan, nothing, "no_data", "no bin is left inside the masks", False, slot_names)
     found = run_newton(likelihood, fit.tolerance, fit.max_steps)
@@ -133,12 +132,11 @@ def as_given(fit: ErrorProducts, datasets: FitDatasets, models: FitModels, dense
 def _make(
     fit: ErrorProducts, datasets: FitDatasets, models: FitModels, dense: bool
 ) -> tuple[Likelihood, dict[str, str]]:
-    refuse_processes(fit.mesh, "error products")
     models = as_models(models)
     slots = Slots(models)
     pairs = zip(models.parameters, slots.of_parameter, strict=True)
     slot_names = {name: slots.names[slot] for name, slot in pairs if slot in slots.free}
-    return Likelihood(datasets, models, fit.order, dense), slot_names
+    return Likelihood(datasets, models, fit.order, dense, fit.mesh), slot_names
 
 
 def as_models(models: FitModels) -> Models:
@@ -203,7 +201,11 @@ def to_numbers(values: Any, unit: str, name: str) -> np.ndarray:
     ------
     FitError : not finite. UnitError : of another dimension.
     """
-    numbers = np.atleast_1d(np.asarray(to_value(values, unit, name) if hasattr(values, "unit") else values, float))
+    given = to_value(values, unit, name) if hasattr(values, "unit") else values
+    try:
+        numbers = np.atleast_1d(np.asarray(given, float))
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
     if numbers.ndim != 1 or not numbers.size or not np.all(np.isfinite(numbers)):
         raise FitError("GX-FIT-103", "values to scan must be finite numbers in a row", parameter=name, found=values)
     return numbers

@@ -21,7 +21,7 @@ class ErrorProducts:
 
     In all of them `models` are those of a fit, or its result. What needs a minimum takes the one near them, by Newton
     steps whatever the backend; responses of cubes are looked up where the models are. Parameters have their full names,
-    such as "crab.spectral.index"; they must be free.
+    such as "crab.spectral.index"; they must be free. With a `mesh` datasets are spread as in `Fit.run`.
     """
 
     tolerance: float

@@ -15,6 +15,9 @@ from gammax.fit.error_products._reach import Goal, Reached, reach
 if TYPE_CHECKING:
     from gammax.fit.error_products._products import ErrorProducts
 
+# how far below the minimum says that there is another one
+_LOWER = 1e-3
+
 
 class Rises(NamedTuple):
     """Ends of K searches.
@@ -75,7 +78,10 @@ def _judge(best: Best, goal: Goal, reached: Reached) -> tuple[str, str]:
     if reached.flat:
         moving = ", ".join(name for name, d in zip(best.names, goal.direction, strict=True) if d)
         return "singular", f"the data do not constrain {moving}"
-    return "not_converged", f"the search ended where the statistic has risen by {goal.rise - reached.missing:.4g}"
+    risen = float(goal.rise - reached.missing)
+    if risen < -_LOWER:
+        return "not_converged", f"the statistic seems to fall {-risen:.4g} below its minimum: fit from another start"
+    return "not_converged", f"the search ended where the statistic has risen by {risen:.4g}"
 
 
 def _at_bounds(best: Best, goal: Goal, reached: Reached) -> str:

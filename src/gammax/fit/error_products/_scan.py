@@ -78,7 +78,7 @@ class StatProfile(Keyed):
 
     @property
     def delta_ts(self) -> np.ndarray:
-        """Rise of the statistic above `total_stat`, (K,)."""
+        """Rise of the statistic above `total_stat`, in the shape of `stat_scan`."""
         return self.stat_scan - self.total_stat
 
     def _by_key(self) -> dict[str, Any]:

@@ -92,11 +92,13 @@ class Sampler:
 
     Notes
     -----
-    A likelihood is a pure function of factors, so that other samplers take it as it is. In NumPyro::
+    A likelihood is a pure function of factors, so that other samplers take it as it is, and the bounds, which are those
+    of its problem. In NumPyro, where a step beyond a bound counts as divergence::
 
         def model():
             theta = numpyro.sample("theta", dist.ImproperUniform(dist.constraints.real_vector, (), start.shape))
-            numpyro.factor("gammax", -0.5 * likelihood(theta))
+            inside = jnp.all((likelihood.problem.lower <= theta) & (theta <= likelihood.problem.upper))
+            numpyro.factor("gammax", jnp.where(inside, -0.5 * likelihood(theta), -jnp.inf))
 
         likelihood = Likelihood(datasets, fit.models)
         start = likelihood.theta0
