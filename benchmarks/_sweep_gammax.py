@@ -1,4 +1,7 @@
-"""gammax's side of the sweeps: ``_sweep_gammax.py WORKLOAD FOLDER OUT``, in a fresh interpreter."""
+"""gammax's side of the sweeps: ``_sweep_gammax.py WORKLOAD FOLDER FITS OUT``, in a fresh interpreter.
+
+FITS is how many fits of the peer there are to compare with.
+"""
 
 import sys
 import time
@@ -37,7 +40,7 @@ class Cubes(Sequence):
         return self._cube.replace(counts=self._cube.counts.replace(data=counts.astype(float)))
 
 
-def prepare_spectra(folder):
+def prepare_spectra(folder, fits):
     """Function that fits all spectra, and one that compares: the same."""
     dataset = SpectrumDatasetOnOff.read(folder / DATASET, format="gadf", name=NAME["spectra"])
     models = library.Models(make_models(library, "spectra"))
@@ -51,8 +54,8 @@ def prepare_spectra(folder):
     return run, run
 
 
-def prepare_cubes(folder):
-    """Function that fits all cubes, and one that takes exposure and PSF in the peer's order, for comparison."""
+def prepare_cubes(folder, fits):
+    """Function that fits all cubes, and one that fits those to compare, exposure and PSF in the peer's order."""
     cube = MapDataset.read(folder / DATASET, name=NAME["cubes"])
     models = library.Models(make_models(library, "cubes"))
     with np.load(folder / COUNTS) as arrays:
@@ -62,12 +65,12 @@ def prepare_cubes(folder):
         results = Fit(order=order).run_many(cubes[:number], models)
         return results, results.values, results.errors, results.success
 
-    return run, lambda: run("psf-first", 8)
+    return run, lambda: run("psf-first", fits)
 
 
-def main(workload, folder, out):
+def main(workload, folder, fits, out):
     """First call, which compiles, then the same again and again; values of a comparison apart."""
-    run, compared = {"spectra": prepare_spectra, "cubes": prepare_cubes}[workload](Path(folder))
+    run, compared = {"spectra": prepare_spectra, "cubes": prepare_cubes}[workload](Path(folder), int(fits))
     start = time.perf_counter()
     results, *_ = run()
     first = time.perf_counter() - start

@@ -13,8 +13,8 @@ from _processes import run_one
 
 # how many times faster than the peer
 SPEED_BARS = {"spectra": 1000, "cubes": 15}
-# fits of the peer: all spectra, some of the cubes, of which it takes six seconds each
-PEER_FITS = {"spectra": 1000, "cubes": 6}
+# fits of the peer: all spectra
+PEER_SPECTRA = 1000
 # largest difference of a fitted value, in the peer's errors
 AGREEMENT_BAR = 0.02
 _TITLES = {"spectra": "1000 simulated spectra, power law", "cubes": "50 simulated cubes, Gaussian source"}
@@ -22,15 +22,17 @@ _COMPARED = ("values", "errors")
 Found = dict[str, dict[str, list[dict]]]
 
 
-def run_all(peer: Path, data: Path, rounds: int) -> Found:
-    """Answers of all processes, by side and workload; the peer's sweep, whose fits are many, is run once."""
+def run_all(peer: Path, data: Path, rounds: int, cubes: int) -> Found:
+    """Answers of all processes, by side and workload; the peer's sweep is run once, and fits so many of the cubes."""
     found: Found = {"gammapy": {}, "gammax": {name: [] for name in SPEED_BARS}}
     with tempfile.TemporaryDirectory() as folder:
-        for workload, fits in PEER_FITS.items():
+        for workload, fits in (("spectra", str(PEER_SPECTRA)), ("cubes", str(cubes))):
             files = Path(folder, workload)
-            found["gammapy"][workload] = [run_one(peer, "_sweep_peer.py", workload, data, files, str(fits))]
+            found["gammapy"][workload] = [run_one(peer, "_sweep_peer.py", workload, data, files, fits)]
             for _ in range(rounds):
-                found["gammax"][workload].append(run_one(Path(sys.executable), "_sweep_gammax.py", workload, files))
+                found["gammax"][workload].append(
+                    run_one(Path(sys.executable), "_sweep_gammax.py", workload, files, fits)
+                )
     return found
 
 
