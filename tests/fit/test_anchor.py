@@ -144,3 +144,20 @@ def test_a_psf_that_starts_ten_times_too_narrow(kind, monkeypatch):
     with pytest.warns(GammaxWarning, match="irf: moves on"):
         once = Fit().run(dataset, Models([shining, width_free(0.3)]))
     assert abs(once.values - 3.0) > 0.1 * result.errors
+
+
+def test_a_place_at_its_bound_is_looked_up_too():
+    """The source lies at 0.1 deg, its longitude is bounded at 0.15 deg: whether the fit starts there or far away."""
+    truth = source(PointSpatialModel(**place(0.1)))
+    cube = asimov(with_psf(lambda x: np.clip(0.07 + 0.3 * x, 0.03, 0.3)), Models(truth))
+    bound = CENTER.ra.deg + 0.15 / np.cos(CENTER.dec.rad)
+
+    def start(x):
+        lon = Parameter("lon_0", CENTER.ra.deg + x / np.cos(CENTER.dec.rad), unit="deg", min=bound)
+        return source(PointSpatialModel(lon_0=lon, lat_0=CENTER.dec))
+
+    near, far = (Fit().run(cube, start(x)) for x in (0.151, 0.35))
+    assert near.status == far.status == "at_bound"
+    np.testing.assert_allclose(far.total_stat, near.total_stat, rtol=0, atol=1e-4)
+    many = Fit().run_many([cube, cube], start(0.35))
+    np.testing.assert_allclose(many.total_stat, near.total_stat, rtol=0, atol=1e-4)

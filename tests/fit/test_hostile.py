@@ -133,12 +133,21 @@ def test_nothing_with_room_to_move_is_where_it_starts():
         assert (result.status, *result.errors) == ("ok", 0.0, 0.0)
 
 
-@pytest.mark.parametrize("backend", ["minuit", "scipy"])
-def test_other_minimisers_where_there_is_no_derivative(backend):
-    """A Hessian of NaN, which has no eigenvalues; a saddle between two sources of the same place and shape."""
+@pytest.mark.parametrize(
+    ("backend", "status", "words"),
+    [
+        ("minuit", "not_converged", "at a saddle, from which the statistic falls"),
+        ("scipy", "invalid_input", "by x.spectral.amplitude, y.spectral.index, y.spectral.amplitude"),
+    ],
+)
+def test_other_minimisers_where_there_is_no_derivative(backend, status, words):
+    """A cusp with a slope of NaN where the fit starts: scipy stays there, MIGRAD ends beside it, where the statistic
+    bends down; a saddle between two sources of the same place and shape."""
     bent = pair().tie("x.spectral.index", lambda x: jnp.sqrt(jnp.abs(x - 2.4)) + 2.0, "y.spectral.index")
     result = Fit(backend).run(CASH, bent)
-    assert result.success == np.isfinite(result.errors).all()
+    assert result.status == status
+    assert result.message.endswith(words)
+    assert np.isnan(result.errors).all()
     saddle = Fit(backend).run(CASH, pair())
     assert saddle.status == "not_converged"
     assert saddle.message.endswith("at a saddle, from which the statistic falls")
@@ -154,7 +163,7 @@ def test_a_curvature_that_is_not_finite_is_said():
 @pytest.mark.parametrize("eta", [0.99, 1.0, 2.0])
 @pytest.mark.parametrize("start", [2.4, -3.0])
 def test_a_prior_with_a_kink_holds_what_the_data_do_not_touch(eta, start):
-    """The kink is found in a few steps, and said; there is no curvature to take an error from."""
+    """The kink is found in the 3 to 10 steps of ordinary fits, and said; it has no curvature to take an error from."""
     faint = source("y", amplitude="1e-30 TeV-1 s-1 cm-2", index=start)
     models = Models([source("x"), faint]).freeze("y.spectral.amplitude")
     models = models.with_prior("y.spectral.index", GeneralizedGaussianPrior(1.9, 0.12, eta))
@@ -163,4 +172,4 @@ def test_a_prior_with_a_kink_holds_what_the_data_do_not_touch(eta, start):
         assert (result.status, result.message) == ("at_bound", "in a corner of its prior: y.spectral.index")
         np.testing.assert_allclose(result.values[-1], 1.9, atol=1e-8)
         np.testing.assert_array_equal(np.isnan(result.errors), [False, False, True])
-        assert backend != "newton" or result.n_steps < 20
+        assert backend != "newton" or result.n_steps <= 10

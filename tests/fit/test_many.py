@@ -13,12 +13,14 @@ from jax import Array
 from derivatives import toy_spectrum
 from gammax.errors import FitError
 from gammax.fit import Fit, fit_many
-from gammax.fit.batches._judge import AT_BOUND, OK, judge_many, messages_of
+from gammax.fit.batches import _fit_many
+from gammax.fit.batches._judge import AT_BOUND, NOT_CONVERGED, OK, judge_many, messages_of
 from gammax.fit.batches._many import solve_many
+from gammax.fit.batches._result import Frame
 from gammax.fit.batches._store import Finished
 from gammax.fit.batches._sweep import Plan, blank, run_plan
 from gammax.likelihood import Likelihood
-from gammax.models import Models, Parameter, PowerLawSpectralModel, SkyModel
+from gammax.models import GeneralizedGaussianPrior, Models, Parameter, PowerLawSpectralModel, SkyModel
 from gammax.stats import chi2
 
 AMPLITUDE = "1e-12 TeV-1 s-1 cm-2"
@@ -168,8 +170,33 @@ def test_a_parameter_in_the_corner_of_its_prior_is_at_no_bound():
     theta, yes = np.array([[2.0, 3.0], [1.0, 0.0]]), np.ones((2, 2), bool)
     solved = blank(2, 2)._replace(theta=theta, active=yes, flatness=np.ones((2, 2)))
     lower, upper = np.full((2, 2), -9.0), np.array([[9.0, 3.0], [1.0, 9.0]])
-    messages = messages_of(np.full(2, AT_BOUND), solved, lower, upper, ["a", "b"])
+    frame = Frame(("a", "b"), ("", ""), np.ones(2))
+    messages = messages_of(np.full(2, AT_BOUND), solved, lower, upper, frame)
     assert messages == ["at a bound: b; in a corner of its prior: a", "at a bound: a, b"]
+
+
+@pytest.mark.parametrize("eta", [0.7, 1.0, 2.0])
+def test_a_prior_may_have_its_corner_at_zero(eta):
+    """As the single fit says; what the data do not touch is there to the last bit."""
+    models = Models([power_law(), power_law("y", amplitude="0 TeV-1 s-1 cm-2", index=0.0)])
+    models = models.freeze("y.spectral.amplitude")
+    models = models.with_prior("y.spectral.index", GeneralizedGaussianPrior(0.0, 0.12, eta))
+    spectra, counts = toys(2)
+    results = fit_many(Likelihood(spectra[:1], models), {"toy": counts})
+    alone = run([spectra[1]], models)
+    assert results.messages[1] == alone.message == "in a corner of its prior: y.spectral.index"
+
+
+def test_what_has_not_converged_says_why():
+    """In the words of a single fit."""
+    edm = np.array([3.0, 1e-12, np.nan])
+    solved = blank(3, 1)._replace(edm=edm, n_steps=np.array([9, 8, 7]))
+    bound, frame = np.zeros((3, 1)), Frame(("a",), ("",), np.ones(1), tolerance=1e-10)
+    assert messages_of(np.full(3, NOT_CONVERGED), solved, bound, bound, frame) == [
+        "stopped after 9 steps with edm 3.0e+00",
+        "stopped after 8 steps with edm 1.0e-12 at a saddle, from which the statistic falls",
+        "stopped after 7 steps where the curvature of the statistic is not finite",
+    ]
 
 
 def test_identical_sources_are_singular():
@@ -262,6 +289,7 @@ def test_results(likelihood):
         ("GX-FIT-305", {"held": {INDEX: np.ones((3, 1))}}),
         ("GX-FIT-319", {"held": {INDEX: [2.0]}, "chunk": -1}),
         ("GX-FIT-319", {"held": {INDEX: [2.0]}, "tolerance": np.nan}),
+        ("GX-FIT-319", {"held": {INDEX: [2.0]}, "tolerance": np.inf}),
         ("GX-FIT-320", {"held": {INDEX: [2.0]}, "models": power_law("y")}),
     ],
 )
@@ -294,19 +322,35 @@ def numbered(rows):
     return Finished(blank(len(rows), 1)._replace(value=rows.astype(float)))
 
 
+def with_signals(function):
+    """Its result, where a process that was started in the background may ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return function()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.2)
+
+
 def test_ctrl_c_returns_what_is_finished():
     def solve(rows):
         if rows[0] == 4:
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.2)
+            interrupt()
         return numbered(rows)
 
-    # a process that was started in the background may ignore the signal
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        solved, done, _ = run_plan(Plan(7, 1, 2, solve))
-    finally:
-        signal.signal(signal.SIGINT, before)
+    solved, done, _ = with_signals(lambda: run_plan(Plan(7, 1, 2, solve)))
     np.testing.assert_array_equal(done, np.arange(7) < 4)
     np.testing.assert_array_equal(solved.value[done], [0, 1, 2, 3])
     assert np.isnan(solved.value[~done]).all()
+
+
+def test_ctrl_c_while_warnings_are_found(likelihood, monkeypatch):
+    """All fits are there, without warnings."""
+    monkeypatch.setattr(_fit_many, "warnings_of", lambda *_: interrupt())
+    results = with_signals(lambda: fit_many(likelihood, held={INDEX: [2.0, 2.1]}))
+    assert results.success.all()
+    assert results.warnings == ((), ())

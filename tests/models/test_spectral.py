@@ -59,6 +59,29 @@ def test_formulas():
     np.testing.assert_allclose(norm(Quantity(energy, "TeV")).to_value(""), 1.5 * energy**-0.2, rtol=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("alpha", "slope", "bend"),
+    [(0.5, -1.0, 1.0), (1.0, -1.0, 1.0), (1.5, 0.0, -2.0), (2.0, 0.0, -2.0), (3.0, 0.0, 0.0)],
+)
+def test_derivatives_without_a_cutoff(alpha, slope, bend):
+    """Of exp(-x^alpha) by x at 0, from above, by hand, alpha traced; x and x^2 are in the place of x^0.5 and x^1.5,
+    whose derivatives are infinite."""
+    energy = np.array([0.3, 1.0, 7.0])
+
+    def shape(cutoff):
+        return ExpCutoffPowerLawSpectralModel.evaluate(energy, 0.0, 1.0, 1.0, *cutoff)
+
+    start = jnp.array([0.0, alpha])
+    np.testing.assert_array_equal(shape(start), np.ones(3))
+    zero = np.zeros(3)
+    for jacobian in (jax.jacfwd, jax.jacrev):
+        first = jax.jit(jacobian(shape))(start)
+        np.testing.assert_allclose(first, np.stack([slope * energy, zero], axis=1), rtol=1e-14)
+    second = jax.jit(jax.hessian(shape))(start)
+    want = np.stack([np.stack([bend * energy**2, zero]), np.stack([zero, zero])])
+    np.testing.assert_allclose(np.moveaxis(second, 0, -1), want, rtol=1e-14)
+
+
 def test_a_users_model_gets_everything_for_free():
     """The log10 parabola is a log parabola with beta / ln 10."""
     mine = PaperParabola()

@@ -27,12 +27,20 @@ def moved_models(start: Models, end: Models, step_deg: float = _STEP_DEG, growth
 def place_of(start: Models, result: FitResult) -> Models:
     """Where to look up the responses of a minimum, and to go on from.
 
-    What has no error goes back to its start: an extent that responses of another place have brought to 0 would stay
-    there, and where a source without flux lies does not matter.
+    What the data leave open goes back to its start, as where a source without flux lies does not matter; so does what
+    is at zero, as an extent that responses of another place have brought there would stay. Other bounds are places.
     """
-    lost = [name for name, error in zip(result.names, result.errors, strict=True) if np.isnan(error)]
-    values = {name: start.parameters[name].value for name in lost}
+    parameters, at_start = result.models.parameters, start.parameters
+    limits = np.array([(parameters[name].min, parameters[name].max) for name in result.names])
+    back = goes_back(result.values, result.errors, limits[:, 0], limits[:, 1], result.status)
+    values = {name: at_start[name].value for name, lost in zip(result.names, back, strict=True) if lost}
     return result.models.with_values(values) if values else result.models
+
+
+def goes_back(values: np.ndarray, errors: np.ndarray, lower: np.ndarray, upper: np.ndarray, status: str) -> np.ndarray:
+    """Which free parameters of a minimum are not where `place_of` goes on from, (P,)."""
+    at_limit = (values <= lower) | (values >= upper)
+    return np.isnan(errors) & ((values == 0.0) | ((status == "singular") & ~at_limit))
 
 
 def _has_moved(start: Any, end: Any, tied: bool, step_deg: float, growth: float) -> bool:

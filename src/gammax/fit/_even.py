@@ -7,51 +7,115 @@ and one nearby has a curvature that is no error. Both are at the bound if the st
 
 from __future__ import annotations
 
-import equinox as eqx
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
 import numpy as np
 
-from gammax.likelihood import Derivatives, Problem
+from gammax.likelihood import Derivatives
 
-# squared errors, by the Fisher information, within which a parameter may be at a bound: by how much the statistic says
-# so, which is asked next, may not be more than a hundred times the tolerance of fits, as a minimum that is flat to
-# fourth order is approached slowly
+T = TypeVar("T")
+
+# squared errors within which a minimum may be at a bound, and by how much the statistic may be higher there. A minimum
+# that is flat to fourth order is left with an edm of a third of that rise, 9 edm squared errors away
 _REACH, _SLACK = 1e-4, 1e-8
-# information at the bound in parts of what there is nearby, or of the curvature: none but for rounding
-_NONE = 1e-6
+_RISE_PER_EDM, _REACH_PER_EDM = 2.0, 20.0
+# factor from the bound at which there is information, and the part of it, or of the curvature, that there may be at the
+# bound: none but for rounding
+_BESIDE, _NONE = 1e-3, 1e-6
+# error of the square by which it may be above zero, unseen: a millionth in the statistic
+_UNSEEN = 1e-3
 
 
-def pinned_at_bounds(problem: Problem, theta: np.ndarray, derivatives: Derivatives) -> Problem | None:
-    """The problem with those parameters held at their bounds that are next to one; None if no parameter is.
+class Diagonals(NamedTuple):
+    """Statistic (...), and diagonals of Fisher matrix and Hessian, (..., P)."""
+
+    value: np.ndarray
+    information: np.ndarray
+    curvature: np.ndarray
+
+
+def diagonals_of(derivatives: Derivatives) -> Diagonals:
+    """Of the derivatives at one point."""
+    fisher, hessian = (np.diag(np.asarray(matrix)) for matrix in (derivatives.fisher, derivatives.hessian))
+    return Diagonals(np.asarray(derivatives.value), fisher, hessian)
+
+
+def near_bounds(
+    theta: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    active: np.ndarray,
+    covariance: np.ndarray,
+    converged: np.ndarray | bool,
+    edm: float,
+) -> np.ndarray:
+    """The bounds beside the end of a search, (..., P); NaN for parameters that are not next to one.
 
     Parameters
     ----------
-    theta, derivatives : a minimum, (P,), and the derivatives there.
+    active : parameters that a slope holds at a bound, or that are held, (..., P): of these no more is asked.
+    covariance : (..., P, P). converged : whether it is a minimum, (...): else only what is on its bound is next to it.
+    edm : with which a minimum is accepted.
     """
-    lower, upper = np.asarray(problem.lower), np.asarray(problem.upper)
     nearest = np.where(theta - lower <= upper - theta, lower, upper)
     # without a bound the distance is infinite
-    room = np.where(np.isfinite(nearest), np.abs(theta - nearest), np.inf)
-    information = np.diag(np.asarray(derivatives.fisher))
-    with np.errstate(invalid="ignore"):
-        near = (lower < upper) & np.isfinite(room) & (0.5 * information * room**2 < _REACH)
-    if not near.any():
-        return None
-    bounds = np.where(near, nearest, lower), np.where(near, nearest, upper)
-    return eqx.tree_at(lambda p: (p.lower, p.upper), problem, bounds)
+    room = np.where(np.isfinite(nearest), theta - np.where(np.isfinite(nearest), nearest, 0.0), np.inf)
+    variance = np.diagonal(covariance, axis1=-2, axis2=-1) * np.expand_dims(converged, -1)
+    near = ~active & (room**2 <= max(_REACH, _REACH_PER_EDM * edm) * variance)
+    return np.where(near, nearest, np.nan)
 
 
-def is_even(problem: Problem, pinned: Problem, here: Derivatives, there: Derivatives) -> bool:
-    """Whether a minimum is on the bounds of a pinned problem: the statistic is the same, and knows nothing of the
-    parameters there to first order.
+def inside(bounds: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Points beside the bounds of `near_bounds`, within both."""
+    step = np.where(bounds > lower, -_BESIDE, _BESIDE)
+    return np.clip(bounds + step, lower, upper)
+
+
+def are_even(bounds: np.ndarray, there: Diagonals, beside: Diagonals) -> np.ndarray:
+    """Which of the bounds (..., P), NaN where there is none, are of parameters of which the statistic knows nothing to
+    first order, and that do not fall to second.
 
     Parameters
     ----------
-    here, there : derivatives at the minimum, and at that of the pinned problem.
+    there, beside : with the parameters on these bounds, and at `inside`.
     """
-    held = (np.asarray(pinned.lower) >= np.asarray(pinned.upper)) & (np.asarray(problem.lower) < problem.upper)
-    value = float(here.value)
-    if not float(there.value) - value <= _SLACK + 1e-13 * abs(value):
-        return False
-    nearby, left = (np.diag(np.asarray(derivatives.fisher))[held] for derivatives in (here, there))
-    curvature = np.diag(np.asarray(there.hessian))[held]
-    return bool((left < _NONE * np.maximum(nearby, curvature)).all())
+    known = np.maximum(beside.information, there.curvature)
+    falls = there.curvature < -_UNSEEN * np.sqrt(2.0 * np.maximum(beside.information, 0.0)) / _BESIDE
+    return np.isfinite(bounds) & (there.information < _NONE * known) & ~falls
+
+
+def is_as_low(here: Diagonals, there: Diagonals, edm: float) -> np.ndarray:
+    """Whether the statistic is the same on the bounds as at the end of a search, (...)."""
+    slack = max(_SLACK, _RISE_PER_EDM * edm) + 1e-13 * np.abs(here.value)
+    return there.value - here.value <= slack
+
+
+def pinned(bounds: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bounds that hold parameters at those of `near_bounds`."""
+    held = np.isfinite(bounds)
+    return np.where(held, bounds, lower), np.where(held, bounds, upper)
+
+
+def on_even_bounds(
+    bounds: np.ndarray,
+    limits: tuple[np.ndarray, np.ndarray],
+    here: Diagonals,
+    visit: Callable[[np.ndarray], tuple[T, Diagonals]],
+    edm: float,
+) -> T | None:
+    """What a visit to those of the bounds (P,) finds that are even; None if there are none, or the statistic is higher
+    there.
+
+    Parameters
+    ----------
+    limits : lower and upper bounds. here : at the end of the search.
+    visit : the minimum with parameters held at numbers that are not NaN, and the diagonals there.
+    """
+    while np.isfinite(bounds).any():
+        there, found = visit(bounds)
+        even = are_even(bounds, found, visit(inside(bounds, *limits))[1])
+        if (even == np.isfinite(bounds)).all():
+            return there if is_as_low(here, found, edm) else None
+        bounds = np.where(even, bounds, np.nan)
+    return None

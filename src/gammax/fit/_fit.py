@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # how often the responses of cubes are looked up anew where a fit has moved its sources
 _ANCHORS = 4
 # part of an error by which the last look may still have changed a minimum that is called one
-_RESTLESS = 0.1
+RESTLESS = 0.1
 # statuses of a place where the fit wants to be
 MINIMA = ("ok", "at_bound", "singular")
 
@@ -178,7 +178,10 @@ class Fit(ErrorProducts):
         result, negative = self._run_once(datasets, models, dense, watch)
         before = result
         for look in range(_ANCHORS + 1):
-            there = place_of(models, result) if result.status in MINIMA else models
+            # what a negative part rewards in merged bins is no place to go on from
+            if result.status not in MINIMA or (negative and not dense):
+                break
+            there = place_of(models, result)
             moved = moved_models(models, there)
             if not moved:
                 break
@@ -218,7 +221,7 @@ def _restless(before: FitResult, result: FitResult, names: list[str]) -> FitResu
     with np.errstate(invalid="ignore", divide="ignore"):
         change = float(np.nanmax(np.abs(result.values - before.values) / result.errors, initial=0.0))
     words = f"{', '.join(names)}: moves on, by {change:.2g} sigma, whenever responses are looked up where the fit ends"
-    if change <= _RESTLESS:
+    if change <= RESTLESS:
         return dataclasses.replace(result, warnings=(*result.warnings, words))
     nothing = np.full_like(result.covariance, np.nan)
     models = fitted_models(result.models, result.values, nothing)

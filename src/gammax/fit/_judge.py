@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from gammax.fit._covariance import CurvatureReport, flat_columns, flat_directions, honest_covariance, report_curvature
-from gammax.fit._even import is_even, pinned_at_bounds
+from gammax.fit._even import Diagonals, diagonals_of, near_bounds, on_even_bounds, pinned
 from gammax.fit._trust_region import State, fisher_scale
 from gammax.fit._warnings import gauge_off
 from gammax.likelihood import Derivatives, Likelihood, Problem
@@ -92,11 +93,7 @@ def judge_outcome(likelihood: Likelihood, outcome: Outcome) -> Minimum:
     snapped = np.where((problem.upper - theta <= reach) & (gradient < 0), problem.upper, snapped)
     if (snapped != theta).any():
         here, _ = jax.device_get(look(problem, snapped))
-    pinned = pinned_at_bounds(problem, snapped, here.derivatives)
-    if pinned is not None:
-        there, _ = jax.device_get(look(pinned, np.clip(snapped, pinned.lower, pinned.upper)))
-        if is_even(problem, pinned, here.derivatives, there.derivatives):
-            here, snapped = there, np.clip(snapped, pinned.lower, pinned.upper)
+    here, snapped = _settled(problem, here, snapped)
     held = _held(problem)
     covariance = honest_covariance(here.curvature, held)
     if outcome.covariance is not None:
@@ -106,6 +103,21 @@ def judge_outcome(likelihood: Likelihood, outcome: Outcome) -> Minimum:
     edm, convex = float(here.edm), bool(here.curvature.eigenvalues[0] > -_FOREIGN_SADDLE)
     stopped = "" if edm <= _FOREIGN_EDM and convex else _why_not(outcome.message, edm, convex)
     return _judge(likelihood, snapped, here, covariance, outcome.n_steps, stopped)
+
+
+def _settled(problem: Problem, here: Look, theta: np.ndarray) -> tuple[Look, np.ndarray]:
+    """The same end, or that on the bounds beside it at which the prediction is even."""
+    limits, curvature = (np.asarray(problem.lower), np.asarray(problem.upper)), here.curvature
+    converged = here.edm <= _FOREIGN_EDM
+    bounds = near_bounds(theta, *limits, curvature.active, curvature.covariance, converged, _FOREIGN_EDM)
+
+    def visit(places: np.ndarray) -> tuple[tuple[Look, np.ndarray], Diagonals]:
+        there = np.where(np.isfinite(places), places, theta)
+        narrow = eqx.tree_at(lambda p: (p.lower, p.upper), problem, pinned(places, *limits))
+        found, _ = jax.device_get(look(narrow, there))
+        return (found, there), diagonals_of(found.derivatives)
+
+    return on_even_bounds(bounds, limits, diagonals_of(here.derivatives), visit, _FOREIGN_EDM) or (here, theta)
 
 
 @jax.jit

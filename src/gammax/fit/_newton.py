@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from gammax.fit._covariance import CurvatureReport, report_curvature
-from gammax.fit._even import is_even, pinned_at_bounds
+from gammax.fit._even import Diagonals, diagonals_of, near_bounds, on_even_bounds, pinned
 from gammax.fit._judge import Minimum, judge_newton
 from gammax.fit._quick import quick_options
 from gammax.fit._trust_region import CORNER_STEP, State, advance, is_corner, minimise
@@ -46,40 +46,64 @@ class Ended(NamedTuple):
     gauges: tuple[Array, ...]
 
 
+# minimum of a problem from start values
+Search = Callable[[Problem, Any], Ended]
+
+
 def run_newton(likelihood: Likelihood, tolerance: float, max_steps: int, show: Show = unseen) -> Minimum:
-    """Minimum by the trust region; where it ends before it has converged, once more within the corner at zero."""
-    problem, theta = likelihood.problem, likelihood.theta0
-    solved = solve(problem, theta, tolerance, max_steps, show)
-    if _is_converged(solved.state, tolerance):
-        return judge_newton(likelihood, *_settled(problem, solved, tolerance, max_steps, show), tolerance)
-    minimum = judge_newton(likelihood, *solved, tolerance)
-    if minimum.status == "invalid_input":
-        return minimum
-    # at the wall of an empty bin, too, a fit may be on its way to the corner
-    lower = corner_bounds(problem, minimum.theta, minimum.total_stat)
-    if lower is None:
-        return minimum
-    cornered = eqx.tree_at(lambda p: p.lower, problem, lower)
-    again = solve(cornered, minimum.theta, tolerance, max_steps, show)
-    return judge_newton(eqx.tree_at(lambda own: own.problem, likelihood, cornered), *again, tolerance)
+    """Minimum by the trust region; see `finish` for where it ends."""
+
+    def search(problem: Problem, theta: Array | np.ndarray) -> Ended:
+        return solve(problem, theta, tolerance, max_steps, show)
+
+    ended = search(likelihood.problem, likelihood.theta0)
+    ended, problem = finish(likelihood.problem, ended, search, tolerance)
+    return judge_newton(eqx.tree_at(lambda own: own.problem, likelihood, problem), *ended, tolerance)
 
 
-def _is_converged(state: State, tolerance: float) -> bool:
-    return float(state.edm) <= tolerance and bool(state.convex)
+def finish(problem: Problem, ended: Ended, search: Search, tolerance: float) -> tuple[Ended, Problem]:
+    """Where a search ended, or what is there beside it: the corner at zero, if it has not converged; the bounds at
+    which the prediction is even. And the problem, with zero among its bounds in a corner."""
+    here = ended.state.derivatives
+    if not _is_converged(ended, tolerance):
+        if not (np.isfinite(here.value) and np.isfinite(here.gradient).all()):
+            return ended, problem
+        # at the wall of an empty bin, too, a fit may be on its way to the corner
+        lower = corner_bounds(problem, np.asarray(ended.state.theta), float(here.value))
+        if lower is not None:
+            problem = _bounded(problem, lower, problem.upper)
+            ended = _after(ended, search(problem, ended.state.theta))
+    return _settled(problem, ended, search, tolerance), problem
 
 
-def _settled(problem: Problem, solved: Ended, tolerance: float, max_steps: int, show: Show) -> Ended:
-    """The same minimum, or that on the bounds beside it at which the prediction is even."""
-    here = solved.state
-    pinned = pinned_at_bounds(problem, np.asarray(here.theta), here.derivatives)
-    if pinned is None:
-        return solved
-    there = solve(pinned, here.theta, tolerance, max_steps, show)
-    if not _is_converged(there.state, tolerance) or not is_even(
-        problem, pinned, here.derivatives, there.state.derivatives
-    ):
-        return solved
-    return there._replace(state=there.state._replace(n_steps=here.n_steps + there.state.n_steps))
+def _settled(problem: Problem, ended: Ended, search: Search, tolerance: float) -> Ended:
+    """The same end, or the minimum on the bounds beside it at which the prediction is even."""
+    theta, limits = np.asarray(ended.state.theta), (np.asarray(problem.lower), np.asarray(problem.upper))
+    curvature = np.asarray(ended.report.active), np.asarray(ended.report.covariance)
+    bounds = near_bounds(theta, *limits, *curvature, _is_converged(ended, tolerance), tolerance)
+
+    def visit(places: np.ndarray) -> tuple[Ended, Diagonals]:
+        there = search(_bounded(problem, *pinned(places, *limits)), theta)
+        return there, diagonals_of(there.state.derivatives)
+
+    there = on_even_bounds(bounds, limits, diagonals_of(ended.state.derivatives), visit, tolerance)
+    return ended if there is None or not _is_converged(there, tolerance) else _after(ended, there)
+
+
+def _is_converged(ended: Ended, tolerance: float) -> bool:
+    return float(ended.state.edm) <= tolerance and bool(ended.state.convex)
+
+
+def _after(first: Ended, then: Ended) -> Ended:
+    """A search that went on where another had ended, with the steps of both."""
+    return then._replace(state=then.state._replace(n_steps=first.state.n_steps + then.state.n_steps))
+
+
+def _bounded(problem: Problem, lower: Array | np.ndarray, upper: Array | np.ndarray) -> Problem:
+    """The problem with other bounds, on the devices of its own."""
+    if problem.mesh is not None:
+        lower, upper = jax.device_put(lower, problem.lower.sharding), jax.device_put(upper, problem.upper.sharding)
+    return eqx.tree_at(lambda p: (p.lower, p.upper), problem, (lower, upper))
 
 
 def solve(problem: Problem, theta: Array, tolerance: float, max_steps: int, show: Show = unseen) -> Ended:

@@ -30,7 +30,7 @@ from gammax.likelihood._problem import Problem
 from gammax.likelihood._runs import RunStack, columns_of, stack_spectra
 from gammax.likelihood._shard import bins_here, check_kinds, largest, over_processes, refuse_processes, spread
 from gammax.likelihood._stack import SpectrumStack, draft_spectrum
-from gammax.likelihood._table import Slots, factor_scale, slots_of
+from gammax.likelihood._table import Slots, factor_bounds, factor_scale, slots_of
 from gammax.models import Models, Prior, SkyModel
 
 if TYPE_CHECKING:
@@ -95,12 +95,13 @@ class Likelihood(eqx.Module):
         free = list(slots.free)
         values = slots.column("value")
         scale = factor_scale(values[free])
+        lower, upper = factor_bounds(slots, scale)
         self.problem = Problem(
             stacks=stacks,
             values=values,
             scale=scale,
-            lower=slots.column("min")[free] / scale,
-            upper=slots.column("max")[free] / scale,
+            lower=lower,
+            upper=upper,
             free=slots.free,
             penalties=make_penalties(models, slots),
             ties=slots.ties,

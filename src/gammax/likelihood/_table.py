@@ -163,6 +163,17 @@ def factor_scale(values: np.ndarray) -> np.ndarray:
     return 10.0 ** np.floor(np.log10(size))
 
 
+def factor_bounds(slots: Slots, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the free parameters as factors, (P,): rounded inwards, so that no factor is that of a value outside."""
+    free = list(slots.free)
+    least, most = slots.column("min")[free], slots.column("max")[free]
+    lower, upper = least / scale, most / scale
+    wide = least < most
+    lower = np.where(wide & (lower * scale < least), np.nextafter(lower, np.inf), lower)
+    upper = np.where(wide & (upper * scale > most), np.nextafter(upper, -np.inf), upper)
+    return lower, upper
+
+
 def fill(values: Array, free: tuple[int, ...], moved: Array) -> Array:
     """Vector of slot values with those of the free slots exchanged."""
     return jnp.asarray(values).at[np.array(free, dtype=int)].set(moved)

@@ -62,7 +62,10 @@ class PowerLawNormSpectralModel(SpectralModel):
 
 
 class ExpCutoffPowerLawSpectralModel(SpectralModel):
-    """Power law with an exponential cutoff: A (E / E0)^-index exp(-(lambda E)^alpha)."""
+    """Power law with an exponential cutoff: A (E / E0)^-index exp(-(lambda E)^alpha).
+
+    For alpha > 1 the slope by lambda is 0 at lambda = 0: a fit that starts there stays there.
+    """
 
     tag: ClassVar = ("ecpl",)
 
@@ -78,9 +81,11 @@ class ExpCutoffPowerLawSpectralModel(SpectralModel):
     ) -> Array:
         """Differential flux [cm-2 s-1 TeV-1]; for lambda < 0 the odd continuation, exp(+|lambda E|^alpha)."""
         x = lambda_ * energy
-        # x^alpha has no derivative at 0 for alpha < 1 and no value below: a safe base, and the sign put back
-        base = jnp.where(x == 0.0, 1.0, jnp.abs(x))
-        power = jnp.where(x == 0.0, x, jnp.sign(x) * base**alpha)
+        is_zero = x == 0.0
+        power = jnp.sign(x) * jnp.where(is_zero, 1.0, jnp.abs(x)) ** alpha
+        # at 0 the slope and curvature of x^alpha from above; where they are infinite, those of the next whole power
+        start = jnp.where(alpha <= 1.0, x, jnp.where(alpha <= 2.0, x * x, 0.0))
+        power = jnp.where(is_zero, start, power)
         return amplitude * (energy / reference) ** -index * jnp.exp(-power)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from gammax._config import require_x64
 from gammax.errors import FitError
+from gammax.fit._interrupt import interruptible
 from gammax.fit.batches._judge import INTERRUPTED, OK
 from gammax.fit.batches._lanes import Members
 from gammax.fit.batches._many import shape_of, solve_chunk
@@ -41,7 +42,7 @@ def fit_many(
     All fits go through one compiled program. None of them raises: look at each one's status. What should be known about
     good ones are their `warnings`, of which each kind is one GammaxWarning for the batch. A fit that does not converge
     is begun again from the middle of the others, then as `Fit.run` begins: it may end where a single fit gives up.
-    Ctrl-C returns what is finished, the rest is "interrupted".
+    Ctrl-C returns what is finished, the rest is "interrupted"; when all is fitted, the results without warnings.
 
     Parameters
     ----------
@@ -60,13 +61,13 @@ def fit_many(
     Raises
     ------
     FitError : unknown names, wrong shapes, different numbers of fits, models of other parameters, a tolerance or number
-        that is not positive, a cube with merged bins, a file of another batch.
+        that is not positive and finite, a cube with merged bins, a file of another batch.
     ResourceError : the file cannot be written.
     """
     require_x64()
     for name, value in (("tolerance", tolerance), ("max_steps", max_steps), ("chunk", 1 if chunk is None else chunk)):
-        if not value > 0:
-            raise FitError("GX-FIT-319", f"{name} must be positive", found=value)
+        if not 0 < value < np.inf:
+            raise FitError("GX-FIT-319", f"{name} must be positive and finite", found=value)
     if models is not None:
         models = _models_of(likelihood, models)
     batch = make_batch(likelihood, data, theta0, held)
@@ -114,6 +115,12 @@ def run_batch(
     mark = "" if path is None else digest_of(settings, batch)
     solved, done, _ = run_plan(plan, path, mark)
     known = np.where(done, known, INTERRUPTED)
-    frame = Frame(likelihood.names, likelihood.units, np.asarray(likelihood.problem.scale))
+    problem = likelihood.problem
+    # with errors so large that the data play no part
+    cornered = problem.has_corners and np.asarray(problem.in_corners(np.zeros(size), np.full(size, 1e6)))
+    frame = Frame(likelihood.names, likelihood.units, np.asarray(problem.scale), tolerance, cornered)
     results = results_of(frame, models, solved, known, members.lower, members.upper)
-    return dataclasses.replace(results, warnings=warnings_of(likelihood, models, batch, shape, solved, results))
+    warned = interruptible(
+        lambda _: warnings_of(likelihood, models, batch, shape, solved, results), lambda _: results.warnings
+    )
+    return dataclasses.replace(results, warnings=warned)

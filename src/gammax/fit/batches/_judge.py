@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gammax.fit._covariance import INVOLVED, flat_directions
+from gammax.fit._judge import _why_not
 from gammax.fit._trust_region import FLAT
 from gammax.fit.batches._many import Solved
+
+if TYPE_CHECKING:
+    from gammax.fit.batches._result import Frame
 
 # the gravest last
 STATUSES = ("ok", "at_bound", "singular", "not_converged", "no_data", "invalid_input", "interrupted")
@@ -42,14 +46,14 @@ def judge_many(solved: Solved, held: np.ndarray, known: np.ndarray) -> tuple[np.
     return status, np.where(lost[:, :, None] | lost[:, None, :], np.nan, solved.covariance)
 
 
-def messages_of(
-    status: np.ndarray, solved: Solved, lower: np.ndarray, upper: np.ndarray, names: Sequence[str]
-) -> list[str]:
+def messages_of(status: np.ndarray, solved: Solved, lower: np.ndarray, upper: np.ndarray, frame: Frame) -> list[str]:
     """Status of every member in a sentence; bounds as factors, (K, P)."""
+    names = frame.names
     free = solved.active & (lower < upper)
-    # a corner at zero is a bound, too; scales of other factors are powers of ten
+    # a corner of the statistic at zero is a bound, too; scales of other factors are powers of ten
     theta = solved.theta
-    bound = np.isclose(theta, lower, 1e-12, 0.0) | np.isclose(theta, upper, 1e-12, 0.0) | (theta == 0.0)
+    corner = (theta == 0.0) & ~np.asarray(frame.cornered)
+    bound = np.isclose(theta, lower, 1e-12, 0.0) | np.isclose(theta, upper, 1e-12, 0.0) | corner
     kinds = {"at a bound": free & bound, "in a corner of its prior": free & ~bound}
 
     def say_where(k: int) -> str:
@@ -58,7 +62,8 @@ def messages_of(
 
     def say(k: int) -> str:
         if status[k] == NOT_CONVERGED:
-            return f"stopped after {solved.n_steps[k]} steps with edm {solved.edm[k]:.1e}"
+            edm = float(solved.edm[k])
+            return _why_not(f"stopped after {solved.n_steps[k]} steps", edm, convex=edm > frame.tolerance)
         if solved.emptied[k]:
             emptied = f"leaves nothing expected in {solved.emptied[k]} bins: bound its norm at 0"
             return f"a negative source or background {emptied}"

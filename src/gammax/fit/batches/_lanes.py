@@ -172,3 +172,19 @@ def find_corners(members: Members, value: Array, width: int) -> Array:
         return jnp.where(jax.vmap(of_parameter)(jnp.eye(theta.shape[0], dtype=bool)), 0.0, lower)
 
     return jax.lax.map(of_member, (*members[1:], value), batch_size=width)
+
+
+@cache
+def diagonal_finder() -> Any:
+    """`find_diagonals` compiled."""
+    return jax.jit(find_diagonals, static_argnames="width", compiler_options=quick_options())
+
+
+def find_diagonals(members: Members, number: Array, width: int) -> tuple[Array, Array, Array]:
+    """Statistic, diagonals of Fisher matrix and Hessian of the first `number` of C members at their points."""
+
+    def of_member(varied: Any, theta: Array) -> tuple[Array, Array, Array]:
+        there = eqx.combine(members.shared, varied).derivatives(theta)
+        return there.value, jnp.diag(there.fisher), jnp.diag(there.hessian)
+
+    return in_blocks(of_member, (members.varied, members.theta), number, width)

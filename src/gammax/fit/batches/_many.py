@@ -1,4 +1,4 @@
-"""Many minima at once: chunks of one compiled program, and a second start for those that do not get there."""
+"""Many minima at once: chunks of one compiled program, and up to three starts for those that do not get there."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import jax
 import numpy as np
 
 from gammax.fit._covariance import CurvatureReport
+from gammax.fit._even import Diagonals, are_even, inside, is_as_low, near_bounds, pinned
 from gammax.fit._trust_region import FLAT, State
-from gammax.fit.batches._lanes import FIRST_RADIUS, Members, corner_finder, solver
+from gammax.fit.batches._lanes import FIRST_RADIUS, Members, corner_finder, diagonal_finder, solver
 from gammax.likelihood import Problem
 
 # steps after which a member is put aside and started anew: ordinary fits need 3 to 10
@@ -118,6 +119,12 @@ def solve_chunk(members: Members, shape: Shape, tolerance: float, max_steps: int
     What is found depends on nothing but the members of the chunk.
     """
     work = _Chunk(members, shape, tolerance)
+    return work.settle(_search(work, max_steps), max_steps)
+
+
+def _search(work: _Chunk, max_steps: int) -> Solved:
+    """Minima within the bounds, or corners at 0."""
+    members = work.members
     first = work.solve(np.arange(len(members.theta)), members.theta, min(max_steps, _FIRST_STEPS))
     solved = work.corner(first, max_steps)
     late = np.union1d(_unfinished(solved), _doubtful(first, solved))
@@ -178,6 +185,31 @@ class _Chunk(NamedTuple):
         bounded = self._replace(members=self.members._replace(lower=lower))
         return _better(solved, rows, bounded.solve(rows, solved.theta[rows], max_steps))
 
+    def settle(self, solved: Solved, max_steps: int) -> Solved:
+        """The same ends, or minima on the bounds beside them at which the prediction is even, see `_even`."""
+        limits = self.members.lower, self.members.upper
+        curvature = solved.active, solved.covariance, solved.converged
+        bounds = near_bounds(solved.theta, *limits, *curvature, self.tolerance)
+        while (rows := np.flatnonzero(np.isfinite(bounds).any(axis=1))).size:
+            low, high = pinned(bounds, *limits)
+            held = self._replace(members=self.members._replace(lower=low, upper=high))
+            there = held.solve(rows, solved.theta[rows], max_steps)
+            beside = inside(bounds, *limits)[rows]
+            beside = np.where(np.isfinite(beside), beside, there.theta)
+            here, found, near = (self._diagonals(rows, at) for at in (solved.theta[rows], there.theta, beside))
+            even = are_even(bounds[rows], found, near)
+            whole = (even == np.isfinite(bounds[rows])).all(axis=1)
+            good = whole & there.converged & is_as_low(here, found, self.tolerance)
+            solved = _better(solved, rows[good], take(there, good), settled=True)
+            bounds[rows] = np.where(even & ~whole[:, None], bounds[rows], np.nan)
+        return solved
+
+    def _diagonals(self, rows: np.ndarray, theta: np.ndarray) -> Diagonals:
+        """Of some members at points (K, P)."""
+        members = padded(self.members, rows, theta, self.shape.members)
+        found = diagonal_finder()(members, len(rows), width=self.shape.lanes)
+        return Diagonals(*(np.asarray(part)[: len(rows)] for part in found))
+
 
 def padded(members: Members, rows: np.ndarray, theta: np.ndarray, size: int) -> Members:
     """Some of the members at other points (N, P), in the shape of a program for `size` of them."""
@@ -211,6 +243,11 @@ def collect(state: State, report: CurvatureReport, tolerance: float) -> Solved:
     )
 
 
+def take(solved: Solved, rows: object) -> Solved:
+    """Some of the members, or one."""
+    return Solved(*(part[rows] for part in solved))
+
+
 def _better(solved: Solved, rows: np.ndarray, again: Solved, settled: bool = False) -> Solved:
     """Minima with those of some rows exchanged where the new ones are not worse.
 
@@ -218,7 +255,7 @@ def _better(solved: Solved, rows: np.ndarray, again: Solved, settled: bool = Fal
     ----------
     settled : whether a minimum is better than a point that is none, such as one that runs away to lower values.
     """
-    old = Solved(*(part[rows] for part in solved))
+    old = take(solved, rows)
     worse = np.isfinite(old.value) & ~(again.value <= old.value + _WORSE)
     if settled:
         worse &= old.converged | ~again.converged

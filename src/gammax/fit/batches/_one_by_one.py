@@ -16,11 +16,10 @@ import jax
 import numpy as np
 
 from gammax.errors import GammaxError, ResourceError
-from gammax.fit._anchor import have_moved
-from gammax.fit._even import is_even, pinned_at_bounds
-from gammax.fit._fit import fitted_models
+from gammax.fit._anchor import goes_back, have_moved
+from gammax.fit._fit import RESTLESS, fitted_models
 from gammax.fit._judge import Minimum
-from gammax.fit._newton import blank_state, corner_bounds, solve_slow
+from gammax.fit._newton import blank_state, finish, solve_slow
 from gammax.fit._warnings import find_warnings
 from gammax.fit.batches._judge import INTERRUPTED, INVALID_INPUT, NO_DATA, OK, STATUSES, judge_many
 from gammax.fit.batches._lanes import FIRST_RADIUS
@@ -32,7 +31,7 @@ from gammax.likelihood import Likelihood
 from gammax.likelihood._cube_build import forget_sizes
 from gammax.likelihood._likelihood import as_datasets
 from gammax.likelihood._problem import no_bins
-from gammax.likelihood._table import Slots, factor_scale
+from gammax.likelihood._table import Slots, factor_bounds, factor_scale
 from gammax.maps import MapAxis
 from gammax.models import Models
 
@@ -57,7 +56,7 @@ def run_one_by_one(fit: Fit, members: Sequence[Any], models: Models, path: str |
         units=tuple(slots.parameters[slot].unit for slot in free),
         scale=factor_scale(slots.column("value")[free]),
     )
-    lower, upper = (slots.column(name)[free] / frame.scale for name in ("min", "max"))
+    lower, upper = factor_bounds(slots, frame.scale)
     line = _Line(fit, members, models, frame, lower >= upper, repeatable=path is not None)
     mark = "" if path is None else _fingerprint(fit, members, models)
     solved, done, warned = run_plan(Plan(len(members), len(free), 1, line.solve), path, mark)
@@ -103,6 +102,8 @@ class _Line:
         k = int(rows[0])
         try:
             begun = self._begun.pop(k, None) or self._begin(k, self._models)
+            # of a file that is resumed, what was begun may be finished
+            self._begun.clear()
             if k + 1 < len(self._members):
                 self._try_to_begin(k + 1)
             return self._finish(k, begun)
@@ -145,65 +146,49 @@ class _Line:
 
     def _anchored(self, k: int, begun: _Begun, dense: bool) -> tuple[Solved, _Begun]:
         """Minimum with responses looked up near it, and the fit that found it."""
-        (solved, begun), n_steps = self._wait(begun), 0
+        solved, begun = self._wait(begun)
+        before = solved
         for look in range(_ANCHORS + 1):
             # what a negative part rewards in merged bins is no place to go on from
-            if not solved.converged[0] or solved.lowest[0] < 0:
+            if not solved.converged[0] or (solved.lowest[0] < 0 and not dense):
                 break
             models = self._place_of(solved, begun)
             if not have_moved(begun.models, models, _STEP_DEG, _GROWTH):
                 break
             if look == _ANCHORS:
-                # it moves on whenever responses are looked up where it ends
-                solved = solved._replace(converged=np.array([False]))
-                break
-            n_steps = n_steps + solved.n_steps
-            solved, begun = self._wait(self._begin(k, models, dense))
-        return solved._replace(n_steps=solved.n_steps + n_steps), begun
+                return _restless(before, solved), begun
+            scale, n_steps = np.asarray(begun.likelihood.problem.scale), solved.n_steps
+            solved, begun, before = *self._wait(self._begin(k, models, dense)), solved
+            before = _rescaled(before, scale / np.asarray(begun.likelihood.problem.scale))
+            solved = solved._replace(n_steps=solved.n_steps + n_steps)
+        return solved, begun
 
     def _place_of(self, solved: Solved, begun: _Begun) -> Models:
-        """Where to look up the responses of a minimum; what has no error goes back to its start, as in a single fit."""
-        lost = np.isnan(np.diag(_minimum(solved, begun, self._held).covariance))
-        theta = np.where(lost, begun.likelihood.theta0, solved.theta[0])
-        values = theta * np.asarray(begun.likelihood.problem.scale)
-        return fitted_models(begun.models, values, np.zeros((len(values),) * 2))
+        """Where to look up the responses of a minimum, see `gammax.fit._anchor.place_of`."""
+        minimum, problem = _minimum(solved, begun, self._held), begun.likelihood.problem
+        errors = np.sqrt(np.diag(minimum.covariance))
+        back = goes_back(minimum.theta, errors, problem.lower, problem.upper, minimum.status)
+        theta = np.where(back, begun.likelihood.theta0, minimum.theta)
+        return fitted_models(begun.models, theta * np.asarray(problem.scale), np.zeros((len(theta),) * 2))
 
     def _wait(self, begun: _Begun) -> tuple[Solved, _Begun]:
         """Minimum, and the fit that found it: the same, or one that began again as a single fit does, if this did not
         converge."""
-        solved, ended = self._settled(*self._cornered(begun))
+        solved, ended = self._finished(begun)
         if solved.converged[0] or solved.emptied[0] or not np.isfinite(solved.value[0]):
             return solved, ended
         coming = self._advance(begun.likelihood.problem, begun.likelihood.theta0, radius=1.0)
-        again, last = self._settled(*self._cornered(begun._replace(coming=coming)))
+        again, last = self._finished(begun._replace(coming=coming))
         n_steps = solved.n_steps + again.n_steps
         if not again.converged[0] and not again.value[0] <= solved.value[0]:
             again, last = solved, ended
         return again._replace(n_steps=n_steps), last
 
-    def _cornered(self, begun: _Begun) -> tuple[Solved, _Begun]:
-        """Minimum, and the fit that found it: the same, or one that went on within a corner."""
-        solved, problem = self._collect(begun), begun.likelihood.problem
-        if solved.converged[0] or not np.isfinite(solved.value[0]):
-            return solved, begun
-        lower = corner_bounds(problem, solved.theta[0], solved.value[0])
-        if lower is None:
-            return solved, begun
-        cornered = eqx.tree_at(lambda p: p.lower, problem, lower)
-        begun = begun._replace(coming=self._advance(cornered, solved.theta[0]))
+    def _finished(self, begun: _Begun) -> tuple[Solved, _Begun]:
+        """Minimum, and the fit that found it: the same, or what is beside it, see `finish`."""
+        ended, problem = finish(begun.likelihood.problem, begun.coming, self._advance, self._fit.tolerance)
+        begun = begun._replace(likelihood=eqx.tree_at(lambda own: own.problem, begun.likelihood, problem), coming=ended)
         return self._collect(begun), begun
-
-    def _settled(self, solved: Solved, begun: _Begun) -> tuple[Solved, _Begun]:
-        """Minimum, and the fit that found it: the same, or that on the bounds beside it, see `gammax.fit._even`."""
-        problem, here = begun.likelihood.problem, begun.coming.state.derivatives
-        pinned = pinned_at_bounds(problem, solved.theta[0], here) if solved.converged[0] else None
-        if pinned is None:
-            return solved, begun
-        there = begun._replace(coming=self._advance(pinned, solved.theta[0]))
-        again = self._collect(there)
-        if not again.converged[0] or not is_even(problem, pinned, here, there.coming.state.derivatives):
-            return solved, begun
-        return again._replace(n_steps=solved.n_steps + again.n_steps), there
 
     def _collect(self, begun: _Begun) -> Solved:
         state, report, _ = jax.tree.map(lambda leaf: np.asarray(leaf)[None], begun.coming)
@@ -224,6 +209,17 @@ def _minimum(solved: Solved, begun: _Begun, held: np.ndarray) -> Minimum:
         emptied=int(solved.emptied[0]),
         gauges=tuple(map(np.asarray, begun.coming.gauges)),
     )
+
+
+def _restless(before: Solved, solved: Solved) -> Solved:
+    """A minimum that moves on whenever responses are looked up where it ends: none, where it moves by more than a tenth
+    of an error, its edm that of the move."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        errors = np.sqrt(np.diagonal(solved.covariance, axis1=1, axis2=2))
+        change = float(np.nanmax(np.abs(solved.theta - before.theta) / errors, initial=0.0))
+    if change <= RESTLESS:
+        return solved
+    return solved._replace(converged=np.array([False]), edm=np.array([0.5 * change**2]))
 
 
 def _in_words(error: Exception) -> str:

@@ -168,11 +168,19 @@ class FitResults:
 
 
 class Frame(NamedTuple):
-    """Names, units and scales of the free parameters, (P,)."""
+    """Names, units and scales of the free parameters, (P,).
+
+    Attributes
+    ----------
+    tolerance : a minimum with an edm up to this that has not converged is a saddle.
+    cornered : parameters that are in the corner of a prior when all are 0, (P,).
+    """
 
     names: tuple[str, ...]
     units: tuple[str, ...]
     scale: np.ndarray
+    tolerance: float = 0.0
+    cornered: np.ndarray | bool = False
 
 
 def results_of(
@@ -193,7 +201,7 @@ def results_of(
         covariance=covariance * np.outer(frame.scale, frame.scale),
         total_stat=solved.value,
         status=np.array(STATUSES)[status],
-        messages=tuple(messages_of(status, solved, lower, upper, frame.names)),
+        messages=tuple(messages_of(status, solved, lower, upper, frame)),
         edm=solved.edm,
         n_steps=solved.n_steps,
         warnings=((),) * len(status),
