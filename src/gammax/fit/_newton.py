@@ -78,9 +78,14 @@ def finish(problem: Problem, ended: Ended, search: Search, tolerance: float) -> 
 
 def _settled(problem: Problem, ended: Ended, search: Search, tolerance: float) -> Ended:
     """The same end, or the minimum on the bounds beside it at which the prediction is even."""
-    theta, limits = np.asarray(ended.state.theta), (np.asarray(problem.lower), np.asarray(problem.upper))
+    limits = np.asarray(problem.lower), np.asarray(problem.upper)
+    if not np.isfinite(limits).any():
+        return ended
+    theta = np.asarray(ended.state.theta)
     curvature = np.asarray(ended.report.active), np.asarray(ended.report.covariance)
     bounds = near_bounds(theta, *limits, *curvature, _is_converged(ended, tolerance), tolerance)
+    if not np.isfinite(bounds).any():
+        return ended
 
     def visit(places: np.ndarray) -> tuple[Ended, Diagonals]:
         there = search(_bounded(problem, *pinned(places, *limits)), theta)
