@@ -30,6 +30,8 @@ def place_of(start: Models, result: FitResult) -> Models:
     What the data leave open goes back to its start, as where a source without flux lies does not matter; so does what
     is at zero, as an extent that responses of another place have brought there would stay. Other bounds are places.
     """
+    if not np.isnan(result.errors).any():
+        return result.models
     parameters, at_start = result.models.parameters, start.parameters
     limits = np.array([(parameters[name].min, parameters[name].max) for name in result.names])
     back = goes_back(result.values, result.errors, limits[:, 0], limits[:, 1], result.status)

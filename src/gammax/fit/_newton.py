@@ -58,7 +58,9 @@ def run_newton(likelihood: Likelihood, tolerance: float, max_steps: int, show: S
 
     ended = search(likelihood.problem, likelihood.theta0)
     ended, problem = finish(likelihood.problem, ended, search, tolerance)
-    return judge_newton(eqx.tree_at(lambda own: own.problem, likelihood, problem), *ended, tolerance)
+    if problem is not likelihood.problem:
+        likelihood = eqx.tree_at(lambda own: own.problem, likelihood, problem)
+    return judge_newton(likelihood, *ended, tolerance)
 
 
 def finish(problem: Problem, ended: Ended, search: Search, tolerance: float) -> tuple[Ended, Problem]:

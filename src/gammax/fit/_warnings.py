@@ -26,7 +26,7 @@ such bins have s < 0.6 (s = 0.3: +1.8 %, -0.03), at 0.05 there are none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
@@ -158,9 +158,9 @@ def _unseen_sources(likelihood: Likelihood, models: Models, theta: np.ndarray, e
     return say_unseen(counts)
 
 
-def norms_of(likelihood: Likelihood, models: Models, numbers: Iterable[int]) -> dict[int, str]:
+def norms_of(likelihood: Likelihood, models: Models, numbers: Sequence[int] | np.ndarray) -> dict[int, str]:
     """Names of the sources that are proportional to some of the free parameters, by the parameters' numbers."""
-    found, parameters = {}, models.parameters
+    found, parameters = {}, models.parameters if len(numbers) else {}
     for i in numbers:
         name = likelihood.names[i]
         model = models[name.rsplit(".", 2)[0]]
