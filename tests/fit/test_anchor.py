@@ -114,8 +114,10 @@ def test_a_source_that_never_rests_in_a_batch(monkeypatch):
     """Batches look up responses anew where a source has moved by more than 0.1 deg; here from 0.05 deg on."""
     cube, model = restless()
     monkeypatch.setattr(_one_by_one, "_STEP_DEG", 0.05)
-    results = Fit().run_many([cube, cube], model.replace(spatial_model=PointSpatialModel(**place(0.1))))
+    with pytest.warns(GammaxWarning, match="moves on"):
+        results = Fit().run_many([cube, cube], model.replace(spatial_model=PointSpatialModel(**place(0.1))))
     assert list(results.status) == ["not_converged"] * 2
+    assert all(words[-1].startswith("s: moves on, by ") for words in results.warnings)
     assert np.isnan(results.errors).all()
 
 

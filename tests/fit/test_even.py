@@ -85,7 +85,8 @@ def test_a_rate_of_which_the_square_counts(curvature, faint):
     shape = LogParabolaSpectralModel(amplitude="2e-12 cm-2 s-1 TeV-1", alpha=2, beta=curvature)
     data = spectrum.replace(counts=spectrum.npred(Models([SkyModel(shape, name="s"), *models[1:]])))
     results = [fit.run(data, Models(models)) for fit in (Fit(), Fit(tolerance=1e-6), Fit(backend="minuit"))]
-    for result in (*results, *Fit().run_many([data, data], Models(models))):
+    batches = [fit.run_many([data, data], Models(models)) for fit in (Fit(), Fit(tolerance=1e-6))]
+    for result in (*results, *batches[0], *batches[1]):
         assert result.status == "at_bound"
         assert result.message.startswith("at a bound: s.spectral.rate")
         assert result.values[result.names.index("s.spectral.rate")] == 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,13 @@ from gammax.models import IRFModel, Models, SkyModel
 
 # degrees, and part of the extent, by which a source may move or grow before responses are looked up anew
 _STEP_DEG, _GROWTH = 1e-4, 0.05
-
-
-def have_moved(start: Models, end: Models, step_deg: float = _STEP_DEG, growth: float = _GROWTH) -> bool:
-    """Whether a source has moved or changed its size, or a PSF its width, since its responses were looked up."""
-    return bool(moved_models(start, end, step_deg, growth))
+# what the warning says that is given where it never ends
+MOVES_ON = "moves on, by"
 
 
 def moved_models(start: Models, end: Models, step_deg: float = _STEP_DEG, growth: float = _GROWTH) -> list[str]:
-    """Names of what has moved, see `have_moved`."""
+    """Names of the sources that have moved or changed their size, and of the PSFs that have changed their width, since
+    responses were looked up."""
     pairs, tied = zip(start, end, strict=True), bool(start.ties)
     return [a.name for a, b in pairs if _has_moved(a, b, tied, step_deg, growth)]
 
@@ -34,15 +33,23 @@ def place_of(start: Models, result: FitResult) -> Models:
         return result.models
     parameters, at_start = result.models.parameters, start.parameters
     limits = np.array([(parameters[name].min, parameters[name].max) for name in result.names])
-    back = goes_back(result.values, result.errors, limits[:, 0], limits[:, 1], result.status)
+    back = goes_back(result.names, result.values, result.errors, limits[:, 0], limits[:, 1], result.status)
     values = {name: at_start[name].value for name, lost in zip(result.names, back, strict=True) if lost}
     return result.models.with_values(values) if values else result.models
 
 
-def goes_back(values: np.ndarray, errors: np.ndarray, lower: np.ndarray, upper: np.ndarray, status: str) -> np.ndarray:
-    """Which free parameters of a minimum are not where `place_of` goes on from, (P,)."""
-    at_limit = (values <= lower) | (values >= upper)
-    return np.isnan(errors) & ((values == 0.0) | ((status == "singular") & ~at_limit))
+def goes_back(
+    names: Sequence[str], values: np.ndarray, errors: np.ndarray, lower: np.ndarray, upper: np.ndarray, status: str
+) -> np.ndarray:
+    """Which free parameters of a minimum are not where `place_of` goes on from, (P,); values and limits are rounded."""
+    at_limit = np.isclose(values, lower, rtol=1e-12, atol=0.0) | np.isclose(values, upper, rtol=1e-12, atol=0.0)
+    places = np.array([name.endswith((".lon_0", ".lat_0")) for name in names])
+    return np.isnan(errors) & (((values == 0.0) & ~places) | ((status == "singular") & ~at_limit))
+
+
+def in_words(names: Sequence[str], change: float) -> str:
+    """That some models move on, by so many errors."""
+    return f"{', '.join(names)}: {MOVES_ON} {change:.2g} sigma, whenever responses are looked up where the fit ends"
 
 
 def _has_moved(start: Any, end: Any, tied: bool, step_deg: float, growth: float) -> bool:

@@ -10,21 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+import equinox as eqx
+import jax
 import numpy as np
+from jax import Array
 
-from gammax.likelihood import Derivatives
+from gammax.likelihood import Derivatives, Problem
 
 T = TypeVar("T")
 
-# squared errors within which a minimum may be at a bound, and by how much the statistic may be higher there. A minimum
-# that is flat to fourth order is left with an edm of a third of that rise, 9 edm squared errors away
-_REACH, _SLACK = 1e-4, 1e-8
-_RISE_PER_EDM, _REACH_PER_EDM = 2.0, 20.0
+# error of the square by which it may be above zero, unseen: a millionth in the statistic
+_UNSEEN = 1e-3
+# squared errors within which a minimum may be at a bound. A minimum that is flat to fourth order is left 9 edm squared
+# errors away, where the statistic is higher by 1.5 edm
+_REACH, _REACH_PER_EDM, _RISE_PER_EDM = 1e-4, 20.0, 2.0
+# slope by a factor that is none but for rounding
+_LEVEL = 1e-6
 # factor from the bound at which there is information, and the part of it, or of the curvature, that there may be at the
 # bound: none but for rounding
 _BESIDE, _NONE = 1e-3, 1e-6
-# error of the square by which it may be above zero, unseen: a millionth in the statistic
-_UNSEEN = 1e-3
 
 
 class Diagonals(NamedTuple):
@@ -45,6 +49,7 @@ def near_bounds(
     theta: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
+    gradient: np.ndarray,
     active: np.ndarray,
     covariance: np.ndarray,
     converged: np.ndarray | bool,
@@ -55,14 +60,17 @@ def near_bounds(
     Parameters
     ----------
     active : parameters that a slope holds at a bound, or that are held, (..., P): of these no more is asked.
-    covariance : (..., P, P). converged : whether it is a minimum, (...): else only what is on its bound is next to it.
+    covariance : (..., P, P). converged : whether it is a minimum, (...): else only what is on its bound, without a
+        slope, is next to it.
     edm : with which a minimum is accepted.
     """
     nearest = np.where(theta - lower <= upper - theta, lower, upper)
     # without a bound the distance is infinite
     room = np.where(np.isfinite(nearest), theta - np.where(np.isfinite(nearest), nearest, 0.0), np.inf)
-    variance = np.diagonal(covariance, axis1=-2, axis2=-1) * np.expand_dims(converged, -1)
-    near = ~active & (room**2 <= max(_REACH, _REACH_PER_EDM * edm) * variance)
+    variance = np.maximum(np.diagonal(covariance, axis1=-2, axis2=-1), 0.0)
+    within = np.abs(room) <= np.sqrt(max(_REACH, _REACH_PER_EDM * edm) * variance)
+    level = (room == 0.0) & (np.abs(gradient) < _LEVEL)
+    near = ~active & np.where(np.expand_dims(converged, -1), within, level)
     return np.where(near, nearest, np.nan)
 
 
@@ -85,9 +93,10 @@ def are_even(bounds: np.ndarray, there: Diagonals, beside: Diagonals) -> np.ndar
     return np.isfinite(bounds) & (there.information < _NONE * known) & ~falls
 
 
-def is_as_low(here: Diagonals, there: Diagonals, edm: float) -> np.ndarray:
+def is_as_low(bounds: np.ndarray, here: Diagonals, there: Diagonals, edm: float) -> np.ndarray:
     """Whether the statistic is the same on the bounds as at the end of a search, (...)."""
-    slack = max(_SLACK, _RISE_PER_EDM * edm) + 1e-13 * np.abs(here.value)
+    each = max(_UNSEEN**2, _RISE_PER_EDM * edm)
+    slack = np.isfinite(bounds).sum(axis=-1) * each + 1e-13 * np.abs(here.value)
     return there.value - here.value <= slack
 
 
@@ -95,6 +104,13 @@ def pinned(bounds: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> tuple[np
     """Lower and upper bounds that hold parameters at those of `near_bounds`."""
     held = np.isfinite(bounds)
     return np.where(held, bounds, lower), np.where(held, bounds, upper)
+
+
+def bounded(problem: Problem, lower: Array | np.ndarray, upper: Array | np.ndarray) -> Problem:
+    """A problem with other bounds, on the devices of its own."""
+    if problem.mesh is not None:
+        lower, upper = jax.device_put(lower, problem.lower.sharding), jax.device_put(upper, problem.upper.sharding)
+    return eqx.tree_at(lambda p: (p.lower, p.upper), problem, (lower, upper))
 
 
 def on_even_bounds(
@@ -110,12 +126,12 @@ def on_even_bounds(
     Parameters
     ----------
     limits : lower and upper bounds. here : at the end of the search.
-    visit : the minimum with parameters held at numbers that are not NaN, and the diagonals there.
+    visit : what is found with parameters held at the numbers that are not NaN, and the diagonals there.
     """
     while np.isfinite(bounds).any():
         there, found = visit(bounds)
         even = are_even(bounds, found, visit(inside(bounds, *limits))[1])
         if (even == np.isfinite(bounds)).all():
-            return there if is_as_low(here, found, edm) else None
+            return there if is_as_low(bounds, here, found, edm) else None
         bounds = np.where(even, bounds, np.nan)
     return None

@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gammax.errors import FitError, GammaxWarning
-from gammax.fit._anchor import moved_models, place_of
+from gammax.fit._anchor import in_words, moved_models, place_of
 from gammax.fit._compare import FitComparison
 from gammax.fit._interrupt import Watch, interruptible
 from gammax.fit._judge import Minimum
@@ -220,7 +220,7 @@ def _restless(before: FitResult, result: FitResult, names: list[str]) -> FitResu
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         change = float(np.nanmax(np.abs(result.values - before.values) / result.errors, initial=0.0))
-    words = f"{', '.join(names)}: moves on, by {change:.2g} sigma, whenever responses are looked up where the fit ends"
+    words = in_words(names, change)
     if change <= RESTLESS:
         return dataclasses.replace(result, warnings=(*result.warnings, words))
     nothing = np.full_like(result.covariance, np.nan)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from gammax.fit._covariance import CurvatureReport, flat_columns, flat_directions, honest_covariance, report_curvature
-from gammax.fit._even import Diagonals, diagonals_of, near_bounds, on_even_bounds, pinned
+from gammax.fit._even import Diagonals, bounded, diagonals_of, near_bounds, on_even_bounds, pinned
 from gammax.fit._trust_region import State, fisher_scale
 from gammax.fit._warnings import gauge_off
 from gammax.likelihood import Derivatives, Likelihood, Problem
@@ -107,17 +106,17 @@ def judge_outcome(likelihood: Likelihood, outcome: Outcome) -> Minimum:
 
 def _settled(problem: Problem, here: Look, theta: np.ndarray) -> tuple[Look, np.ndarray]:
     """The same end, or that on the bounds beside it at which the prediction is even."""
-    limits, curvature = (np.asarray(problem.lower), np.asarray(problem.upper)), here.curvature
-    converged = here.edm <= _FOREIGN_EDM
-    bounds = near_bounds(theta, *limits, curvature.active, curvature.covariance, converged, _FOREIGN_EDM)
+    limits, converged = (np.asarray(problem.lower), np.asarray(problem.upper)), bool(here.edm <= _FOREIGN_EDM)
+    shape = here.derivatives.gradient, here.curvature.active, here.curvature.covariance
+    bounds = near_bounds(theta, *limits, *shape, converged, _FOREIGN_EDM)
 
     def visit(places: np.ndarray) -> tuple[tuple[Look, np.ndarray], Diagonals]:
         there = np.where(np.isfinite(places), places, theta)
-        narrow = eqx.tree_at(lambda p: (p.lower, p.upper), problem, pinned(places, *limits))
-        found, _ = jax.device_get(look(narrow, there))
+        found, _ = jax.device_get(look(bounded(problem, *pinned(places, *limits)), there))
         return (found, there), diagonals_of(found.derivatives)
 
-    return on_even_bounds(bounds, limits, diagonals_of(here.derivatives), visit, _FOREIGN_EDM) or (here, theta)
+    found = on_even_bounds(bounds, limits, diagonals_of(here.derivatives), visit, _FOREIGN_EDM)
+    return (here, theta) if found is None or found[0].edm > _FOREIGN_EDM else found
 
 
 @jax.jit

@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from gammax.fit._covariance import CurvatureReport, report_curvature
-from gammax.fit._even import Diagonals, diagonals_of, near_bounds, on_even_bounds, pinned
+from gammax.fit._even import Diagonals, bounded, diagonals_of, near_bounds, on_even_bounds, pinned
 from gammax.fit._judge import Minimum, judge_newton
 from gammax.fit._quick import quick_options
 from gammax.fit._trust_region import CORNER_STEP, State, advance, is_corner, minimise
@@ -73,7 +73,7 @@ def finish(problem: Problem, ended: Ended, search: Search, tolerance: float) -> 
         # at the wall of an empty bin, too, a fit may be on its way to the corner
         lower = corner_bounds(problem, np.asarray(ended.state.theta), float(here.value))
         if lower is not None:
-            problem = _bounded(problem, lower, problem.upper)
+            problem = bounded(problem, lower, problem.upper)
             ended = _after(ended, search(problem, ended.state.theta))
     return _settled(problem, ended, search, tolerance), problem
 
@@ -84,13 +84,15 @@ def _settled(problem: Problem, ended: Ended, search: Search, tolerance: float) -
     if not np.isfinite(limits).any():
         return ended
     theta = np.asarray(ended.state.theta)
-    curvature = np.asarray(ended.report.active), np.asarray(ended.report.covariance)
-    bounds = near_bounds(theta, *limits, *curvature, _is_converged(ended, tolerance), tolerance)
+    shape = (
+        np.asarray(part) for part in (ended.state.derivatives.gradient, ended.report.active, ended.report.covariance)
+    )
+    bounds = near_bounds(theta, *limits, *shape, _is_converged(ended, tolerance), tolerance)
     if not np.isfinite(bounds).any():
         return ended
 
     def visit(places: np.ndarray) -> tuple[Ended, Diagonals]:
-        there = search(_bounded(problem, *pinned(places, *limits)), theta)
+        there = search(bounded(problem, *pinned(places, *limits)), theta)
         return there, diagonals_of(there.state.derivatives)
 
     there = on_even_bounds(bounds, limits, diagonals_of(ended.state.derivatives), visit, tolerance)
@@ -104,13 +106,6 @@ def _is_converged(ended: Ended, tolerance: float) -> bool:
 def _after(first: Ended, then: Ended) -> Ended:
     """A search that went on where another had ended, with the steps of both."""
     return then._replace(state=then.state._replace(n_steps=first.state.n_steps + then.state.n_steps))
-
-
-def _bounded(problem: Problem, lower: Array | np.ndarray, upper: Array | np.ndarray) -> Problem:
-    """The problem with other bounds, on the devices of its own."""
-    if problem.mesh is not None:
-        lower, upper = jax.device_put(lower, problem.lower.sharding), jax.device_put(upper, problem.upper.sharding)
-    return eqx.tree_at(lambda p: (p.lower, p.upper), problem, (lower, upper))
 
 
 def solve(problem: Problem, theta: Array, tolerance: float, max_steps: int, show: Show = unseen) -> Ended:

@@ -9,7 +9,7 @@ import numpy as np
 from gammax.fit._covariance import INVOLVED, flat_directions
 from gammax.fit._judge import _why_not
 from gammax.fit._trust_region import FLAT
-from gammax.fit.batches._many import Solved
+from gammax.fit.batches._many import Solved, take
 
 if TYPE_CHECKING:
     from gammax.fit.batches._result import Frame
@@ -74,8 +74,3 @@ def messages_of(status: np.ndarray, solved: Solved, lower: np.ndarray, upper: np
         return f"the data do not constrain {words}" + (f"; {bounds}" if bounds else "")
 
     return [_PLAIN[number] if number in _PLAIN else say(k) for k, number in enumerate(status.tolist())]
-
-
-def take(solved: Solved, rows: object) -> Solved:
-    """Some of the members, or one."""
-    return Solved(*(part[rows] for part in solved))

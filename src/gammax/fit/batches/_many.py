@@ -187,9 +187,11 @@ class _Chunk(NamedTuple):
 
     def settle(self, solved: Solved, max_steps: int) -> Solved:
         """The same ends, or minima on the bounds beside them at which the prediction is even, see `_even`."""
-        limits = self.members.lower, self.members.upper
-        curvature = solved.active, solved.covariance, solved.converged
-        bounds = near_bounds(solved.theta, *limits, *curvature, self.tolerance)
+        lower, upper = self.members.lower, self.members.upper
+        # a corner is a bound, too
+        limits = np.where(solved.active & (solved.theta == 0.0) & (lower < 0) & (upper > 0), 0.0, lower), upper
+        shape = solved.gradient, solved.active, solved.covariance
+        bounds = near_bounds(solved.theta, *limits, *shape, solved.converged, self.tolerance)
         while (rows := np.flatnonzero(np.isfinite(bounds).any(axis=1))).size:
             low, high = pinned(bounds, *limits)
             held = self._replace(members=self.members._replace(lower=low, upper=high))
@@ -199,8 +201,9 @@ class _Chunk(NamedTuple):
             here, found, near = (self._diagonals(rows, at) for at in (solved.theta[rows], there.theta, beside))
             even = are_even(bounds[rows], found, near)
             whole = (even == np.isfinite(bounds[rows])).all(axis=1)
-            good = whole & there.converged & is_as_low(here, found, self.tolerance)
-            solved = _better(solved, rows[good], take(there, good), settled=True)
+            good = whole & there.converged & is_as_low(bounds[rows], here, found, self.tolerance)
+            n_steps = there.n_steps + solved.n_steps[rows]
+            solved = _exchanged(solved, rows[good], take(there._replace(n_steps=n_steps), good))
             bounds[rows] = np.where(even & ~whole[:, None], bounds[rows], np.nan)
         return solved
 
@@ -261,7 +264,12 @@ def _better(solved: Solved, rows: np.ndarray, again: Solved, settled: bool = Fal
         worse &= old.converged | ~again.converged
     n_steps = old.n_steps + again.n_steps
     chosen = (np.where(worse.reshape(-1, *(1,) * (a.ndim - 1)), a, b) for a, b in zip(old, again, strict=True))
+    return _exchanged(solved, rows, Solved(*chosen)._replace(n_steps=n_steps))
+
+
+def _exchanged(solved: Solved, rows: np.ndarray, new: Solved) -> Solved:
+    """Minima with those of some rows exchanged."""
     parts = [part.copy() for part in solved]
-    for part, new in zip(parts, Solved(*chosen)._replace(n_steps=n_steps), strict=True):
-        part[rows] = new
+    for part, own in zip(parts, new, strict=True):
+        part[rows] = own
     return Solved(*parts)

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from gammax.errors import GammaxError, ResourceError
-from gammax.fit._anchor import goes_back, have_moved
+from gammax.fit._anchor import goes_back, in_words, moved_models
 from gammax.fit._fit import RESTLESS, fitted_models
 from gammax.fit._judge import Minimum
 from gammax.fit._newton import blank_state, finish, solve_slow
@@ -55,6 +55,7 @@ def run_one_by_one(fit: Fit, members: Sequence[Any], models: Models, path: str |
         names=tuple(slots.names[slot] for slot in free),
         units=tuple(slots.parameters[slot].unit for slot in free),
         scale=factor_scale(slots.column("value")[free]),
+        tolerance=fit.tolerance,
     )
     lower, upper = factor_bounds(slots, frame.scale)
     line = _Line(fit, members, models, frame, lower >= upper, repeatable=path is not None)
@@ -134,18 +135,18 @@ class _Line:
         if begun.coming is None:
             value = np.array([float(begun.likelihood(begun.likelihood.theta0))])
             return Finished(blank(1, len(self._frame.names))._replace(value=value))
-        solved, begun = self._anchored(k, begun, dense=False)
+        solved, begun, words = self._anchored(k, begun, dense=False)
         if solved.lowest[0] < 0:
             # from where the last merged fit began: it may have run away into what merging rewards
             n_steps = solved.n_steps
-            solved, begun = self._anchored(k, self._begin(k, begun.models, dense=True), dense=True)
+            solved, begun, words = self._anchored(k, self._begin(k, begun.models, dense=True), dense=True)
             solved = solved._replace(n_steps=solved.n_steps + n_steps)
         warned = find_warnings(begun.likelihood, begun.models, _minimum(solved, begun, self._held))
         solved = _rescaled(solved, np.asarray(begun.likelihood.problem.scale) / self._frame.scale)
-        return Finished(solved, (warned,))
+        return Finished(solved, ((*warned, *words),))
 
-    def _anchored(self, k: int, begun: _Begun, dense: bool) -> tuple[Solved, _Begun]:
-        """Minimum with responses looked up near it, and the fit that found it."""
+    def _anchored(self, k: int, begun: _Begun, dense: bool) -> tuple[Solved, _Begun, tuple[str, ...]]:
+        """Minimum with responses looked up near it, the fit that found it, and in words what still moves."""
         solved, begun = self._wait(begun)
         before = solved
         for look in range(_ANCHORS + 1):
@@ -153,21 +154,23 @@ class _Line:
             if not solved.converged[0] or (solved.lowest[0] < 0 and not dense):
                 break
             models = self._place_of(solved, begun)
-            if not have_moved(begun.models, models, _STEP_DEG, _GROWTH):
+            moved = moved_models(begun.models, models, _STEP_DEG, _GROWTH)
+            if not moved:
                 break
             if look == _ANCHORS:
-                return _restless(before, solved), begun
+                solved, words = _restless(before, solved, _minimum(solved, begun, self._held).covariance, moved)
+                return solved, begun, (words,)
             scale, n_steps = np.asarray(begun.likelihood.problem.scale), solved.n_steps
             solved, begun, before = *self._wait(self._begin(k, models, dense)), solved
             before = _rescaled(before, scale / np.asarray(begun.likelihood.problem.scale))
             solved = solved._replace(n_steps=solved.n_steps + n_steps)
-        return solved, begun
+        return solved, begun, ()
 
     def _place_of(self, solved: Solved, begun: _Begun) -> Models:
         """Where to look up the responses of a minimum, see `gammax.fit._anchor.place_of`."""
         minimum, problem = _minimum(solved, begun, self._held), begun.likelihood.problem
         errors = np.sqrt(np.diag(minimum.covariance))
-        back = goes_back(minimum.theta, errors, problem.lower, problem.upper, minimum.status)
+        back = goes_back(self._frame.names, minimum.theta, errors, problem.lower, problem.upper, minimum.status)
         theta = np.where(back, begun.likelihood.theta0, minimum.theta)
         return fitted_models(begun.models, theta * np.asarray(problem.scale), np.zeros((len(theta),) * 2))
 
@@ -211,15 +214,15 @@ def _minimum(solved: Solved, begun: _Begun, held: np.ndarray) -> Minimum:
     )
 
 
-def _restless(before: Solved, solved: Solved) -> Solved:
-    """A minimum that moves on whenever responses are looked up where it ends: none, where it moves by more than a tenth
-    of an error, its edm that of the move."""
+def _restless(before: Solved, solved: Solved, covariance: np.ndarray, names: list[str]) -> tuple[Solved, str]:
+    """A minimum that moves on whenever responses are looked up where it ends, and that in words: none, where it moves
+    by more than a tenth of an error, its edm that of the move."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        errors = np.sqrt(np.diagonal(solved.covariance, axis1=1, axis2=2))
-        change = float(np.nanmax(np.abs(solved.theta - before.theta) / errors, initial=0.0))
-    if change <= RESTLESS:
-        return solved
-    return solved._replace(converged=np.array([False]), edm=np.array([0.5 * change**2]))
+        moved = np.abs(solved.theta[0] - before.theta[0]) / np.sqrt(np.diag(covariance))
+    change = float(np.nanmax(moved, initial=0.0))
+    if change > RESTLESS:
+        solved = solved._replace(converged=np.array([False]), edm=np.array([change**2]))
+    return solved, in_words(names, change)
 
 
 def _in_words(error: Exception) -> str:

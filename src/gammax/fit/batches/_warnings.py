@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from gammax.errors import GammaxWarning
+from gammax.fit._anchor import MOVES_ON
 from gammax.fit._quick import quick_options
 from gammax.fit._warnings import (
     KINDS,
@@ -40,8 +41,8 @@ _UNFITTED = ("no_data", "invalid_input", "interrupted")
 
 def tell(results: FitResults, stacklevel: int) -> None:
     """Give one GammaxWarning for all members with a warning of a kind."""
-    for kind in KINDS:
-        found = [(k, text) for k, texts in enumerate(results.warnings) for text in texts if text.startswith(kind)]
+    for kind in (*KINDS, MOVES_ON):
+        found = [(k, text) for k, texts in enumerate(results.warnings) for text in texts if kind in text]
         if found:
             k, text = found[0]
             several = f"{len(found)} of {len(results)} fits, the first of them number {k}: {text}"
