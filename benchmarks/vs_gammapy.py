@@ -37,8 +37,8 @@ Last measured (2 cores of an Intel Xeon; the peer's best over gammax's median): 
 log-parabola 438, one statistic 72, value and gradient 382, Hessian 589, reading 2.2 times. From event files: whole
 process 52.2 s and 9.5 s, 5.7 s with the compilation cache; reduction 2.9 to 3.1 times per run. Compiling takes 1.5 to
 1.9 s (fit) and 2.7 s (flux points). Cubes: Crab point 87, Gaussian 53, standing still 334, flux points 143, galactic
-centre 125 and 208 times; cold processes 1.3 to 4 times, standing still as long: 2.6 to 2.9 s both. MINOS 259 to 687, profiles 469 and
-879, contours 765 times; 1000 spectra 1289 times, 50 cubes 36 times.
+centre 125 and 208 times; cold processes 1.3 to 4 times, standing still as long: 2.6 to 2.9 s both. MINOS 259 to 687,
+profiles 469 and 879, contours 765 times; 1000 spectra 1289 times, 50 cubes 36 times.
 """
 
 from __future__ import annotations
