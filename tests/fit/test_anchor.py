@@ -61,7 +61,7 @@ def test_a_source_that_starts_far_away_ends_where_one_from_the_truth_does(monkey
     assert (best.status, found.status) == ("ok", "ok")
     np.testing.assert_allclose((found.values - best.values) / best.errors, 0.0, atol=1e-3)
     np.testing.assert_allclose(found.total_stat, best.total_stat, atol=1e-5)
-    monkeypatch.setattr(_fit, "_ANCHORS", 0)
+    monkeypatch.setattr(_fit, "LOOKS", 0)
     with pytest.warns(GammaxWarning, match="s: moves on"):
         once = Fit().run(cube, far)
     assert once.total_stat - best.total_stat > 1.0
@@ -142,7 +142,7 @@ def test_a_psf_that_starts_ten_times_too_narrow(kind, monkeypatch):
     result = Fit().run(dataset, Models([shining, width_free(0.3)]))
     assert result.status == "ok"
     np.testing.assert_allclose(result.values, 3.0, atol=1e-3 * result.errors[0])
-    monkeypatch.setattr(_fit, "_ANCHORS", 0)
+    monkeypatch.setattr(_fit, "LOOKS", 0)
     with pytest.warns(GammaxWarning, match="irf: moves on"):
         once = Fit().run(dataset, Models([shining, width_free(0.3)]))
     assert abs(once.values - 3.0) > 0.1 * result.errors

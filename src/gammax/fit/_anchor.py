@@ -14,6 +14,9 @@ from gammax.models import IRFModel, Models, SkyModel
 _STEP_DEG, _GROWTH = 1e-4, 0.05
 # what the warning says that is given where it never ends
 MOVES_ON = "moves on, by"
+# how often responses are looked up anew, and the part of an error by which the last look may still have changed a
+# minimum that is called one
+LOOKS, RESTLESS = 4, 0.1
 
 
 def moved_models(start: Models, end: Models, step_deg: float = _STEP_DEG, growth: float = _GROWTH) -> list[str]:
@@ -47,7 +50,7 @@ def goes_back(
     return np.isnan(errors) & (((values == 0.0) & ~places) | ((status == "singular") & ~at_limit))
 
 
-def in_words(names: Sequence[str], change: float) -> str:
+def say_moving(names: Sequence[str], change: float) -> str:
     """That some models move on, by so many errors."""
     return f"{', '.join(names)}: {MOVES_ON} {change:.2g} sigma, whenever responses are looked up where the fit ends"
 

@@ -59,6 +59,7 @@ def near_bounds(
 
     Parameters
     ----------
+    theta, lower, upper, gradient : where the search ended, its bounds and the slope there, factors, (..., P).
     active : parameters that a slope holds at a bound, or that are held, (..., P): of these no more is asked.
     covariance : (..., P, P). converged : whether it is a minimum, (...): else only what is on its bound, without a
         slope, is next to it.

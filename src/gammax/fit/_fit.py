@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gammax.errors import FitError, GammaxWarning
-from gammax.fit._anchor import in_words, moved_models, place_of
+from gammax.fit._anchor import LOOKS, RESTLESS, moved_models, place_of, say_moving
 from gammax.fit._compare import FitComparison
 from gammax.fit._interrupt import Watch, interruptible
 from gammax.fit._judge import Minimum
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from gammax.fit.batches._result import FitResults
     from gammax.likelihood._likelihood import Dataset
 
-# how often the responses of cubes are looked up anew where a fit has moved its sources
-_ANCHORS = 4
-# part of an error by which the last look may still have changed a minimum that is called one
-RESTLESS = 0.1
 # statuses of a place where the fit wants to be
 MINIMA = ("ok", "at_bound", "singular")
 
@@ -177,7 +173,7 @@ class Fit(ErrorProducts):
         """Fit again until no source moves; where the last fit began, and whether it ended with a negative part."""
         result, negative = self._run_once(datasets, models, dense, watch)
         before = result
-        for look in range(_ANCHORS + 1):
+        for look in range(LOOKS + 1):
             # what a negative part rewards in merged bins is no place to go on from
             if result.status not in MINIMA or (negative and not dense):
                 break
@@ -185,7 +181,7 @@ class Fit(ErrorProducts):
             moved = moved_models(models, there)
             if not moved:
                 break
-            if look == _ANCHORS:
+            if look == LOOKS:
                 return _restless(before, result, moved), models, negative
             before, models = result, there
             result, negative = self._run_once(datasets, models, dense, watch)
@@ -220,7 +216,7 @@ def _restless(before: FitResult, result: FitResult, names: list[str]) -> FitResu
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         change = float(np.nanmax(np.abs(result.values - before.values) / result.errors, initial=0.0))
-    words = in_words(names, change)
+    words = say_moving(names, change)
     if change <= RESTLESS:
         return dataclasses.replace(result, warnings=(*result.warnings, words))
     nothing = np.full_like(result.covariance, np.nan)

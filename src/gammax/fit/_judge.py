@@ -77,7 +77,7 @@ def judge_newton(
     edm, steps = float(state.edm), int(state.n_steps)
     here = Look(state.derivatives, report, state.edm, tuple(map(np.asarray, gauges)))
     convex = bool(state.convex)
-    stopped = "" if edm <= tolerance and convex else _why_not(f"stopped after {steps} steps", edm, convex)
+    stopped = "" if edm <= tolerance and convex else why_not(f"stopped after {steps} steps", edm, convex)
     covariance = honest_covariance(report, _held(likelihood.problem))
     return _judge(likelihood, np.asarray(state.theta), here, covariance, steps, stopped)
 
@@ -100,7 +100,7 @@ def judge_outcome(likelihood: Likelihood, outcome: Outcome) -> Minimum:
         covariance = np.where(lost | lost[:, None], np.nan, outcome.covariance)
         covariance[held, :] = covariance[:, held] = 0.0
     edm, convex = float(here.edm), bool(here.curvature.eigenvalues[0] > -_FOREIGN_SADDLE)
-    stopped = "" if edm <= _FOREIGN_EDM and convex else _why_not(outcome.message, edm, convex)
+    stopped = "" if edm <= _FOREIGN_EDM and convex else why_not(outcome.message, edm, convex)
     return _judge(likelihood, snapped, here, covariance, outcome.n_steps, stopped)
 
 
@@ -133,7 +133,7 @@ def look(problem: Problem, theta: Array) -> tuple[Look, Array]:
     return Look(derivatives, report, edm, gauge_off(problem, theta)), scale
 
 
-def _why_not(ended: str, edm: float, convex: bool) -> str:
+def why_not(ended: str, edm: float, convex: bool) -> str:
     """Why the end of a search is no minimum."""
     if not np.isfinite(edm):
         return f"{ended} where the curvature of the statistic is not finite"

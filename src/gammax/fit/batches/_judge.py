@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gammax.fit._covariance import INVOLVED, flat_directions
-from gammax.fit._judge import _why_not
+from gammax.fit._judge import why_not
 from gammax.fit._trust_region import FLAT
 from gammax.fit.batches._many import Solved, take
 
@@ -63,7 +63,7 @@ def messages_of(status: np.ndarray, solved: Solved, lower: np.ndarray, upper: np
     def say(k: int) -> str:
         if status[k] == NOT_CONVERGED:
             edm = float(solved.edm[k])
-            return _why_not(f"stopped after {solved.n_steps[k]} steps", edm, convex=edm > frame.tolerance)
+            return why_not(f"stopped after {solved.n_steps[k]} steps", edm, convex=edm > frame.tolerance)
         if solved.emptied[k]:
             emptied = f"leaves nothing expected in {solved.emptied[k]} bins: bound its norm at 0"
             return f"a negative source or background {emptied}"

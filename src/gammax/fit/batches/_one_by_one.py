@@ -16,8 +16,8 @@ import jax
 import numpy as np
 
 from gammax.errors import GammaxError, ResourceError
-from gammax.fit._anchor import goes_back, in_words, moved_models
-from gammax.fit._fit import RESTLESS, fitted_models
+from gammax.fit._anchor import LOOKS, RESTLESS, goes_back, moved_models, say_moving
+from gammax.fit._fit import fitted_models
 from gammax.fit._judge import Minimum
 from gammax.fit._newton import blank_state, finish, solve_slow
 from gammax.fit._warnings import find_warnings
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 # degrees, and part of the extent, by which a source may move or grow: beyond, its responses are looked up anew
 _STEP_DEG, _GROWTH = 0.1, 0.2
-_ANCHORS = 4
 # what is no fault of the data, and another time may not be; and all by which one member fails alone
 _OUTSIDE = ResourceError, OSError, MemoryError
 FAILURES = GammaxError, OSError, MemoryError
@@ -149,7 +148,7 @@ class _Line:
         """Minimum with responses looked up near it, the fit that found it, and in words what still moves."""
         solved, begun = self._wait(begun)
         before = solved
-        for look in range(_ANCHORS + 1):
+        for look in range(LOOKS + 1):
             # what a negative part rewards in merged bins is no place to go on from
             if not solved.converged[0] or (solved.lowest[0] < 0 and not dense):
                 break
@@ -157,7 +156,7 @@ class _Line:
             moved = moved_models(begun.models, models, _STEP_DEG, _GROWTH)
             if not moved:
                 break
-            if look == _ANCHORS:
+            if look == LOOKS:
                 solved, words = _restless(before, solved, _minimum(solved, begun, self._held).covariance, moved)
                 return solved, begun, (words,)
             scale, n_steps = np.asarray(begun.likelihood.problem.scale), solved.n_steps
@@ -222,7 +221,7 @@ def _restless(before: Solved, solved: Solved, covariance: np.ndarray, names: lis
     change = float(np.nanmax(moved, initial=0.0))
     if change > RESTLESS:
         solved = solved._replace(converged=np.array([False]), edm=np.array([change**2]))
-    return solved, in_words(names, change)
+    return solved, say_moving(names, change)
 
 
 def _in_words(error: Exception) -> str:
