@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 # two minimisers that differ by more have not found the same minimum
 _SAME_STAT, _SAME_SIGMA = 1e-4, 0.01
-# statuses of what is a minimum
-_MINIMA = ("ok", "at_bound", "singular")
+# statuses of a place whose statistic may be compared with that of another
+MINIMA = ("ok", "at_bound", "singular")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class FitComparison:
         Where a parameter has no error the statistic alone decides.
         """
         far = np.abs(self.differences) > _SAME_SIGMA
-        same = self.statuses[0] == self.statuses[1] and self.statuses[0] in _MINIMA
+        same = self.statuses[0] == self.statuses[1] and self.statuses[0] in MINIMA
         return bool(same and abs(self.delta_stat) <= _SAME_STAT and not far.any())
 
     @property

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from gammax.errors import FitError, GammaxWarning
 from gammax.fit._anchor import LOOKS, RESTLESS, moved_models, place_of, say_moving
-from gammax.fit._compare import FitComparison
+from gammax.fit._compare import MINIMA, FitComparison
 from gammax.fit._interrupt import Watch, interruptible
 from gammax.fit._judge import Minimum
 from gammax.fit._result import FitResult
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from gammax.datasets import Datasets
     from gammax.fit.batches._result import FitResults
     from gammax.likelihood._likelihood import Dataset
-
-# statuses of a place where the fit wants to be
-MINIMA = ("ok", "at_bound", "singular")
 
 
 class _Snapshot(NamedTuple):

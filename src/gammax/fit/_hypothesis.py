@@ -11,7 +11,8 @@ import numpy as np
 from scipy import special
 
 from gammax.errors import FitError, GammaxWarning
-from gammax.fit._fit import MINIMA, Fit
+from gammax.fit._compare import MINIMA
+from gammax.fit._fit import Fit
 from gammax.fit._result import FitResult
 from gammax.likelihood import Likelihood
 from gammax.likelihood._likelihood import as_datasets

@@ -24,9 +24,9 @@ class FitResult:
     models : the models with the fitted values and the covariance; the fit's input is unchanged.
     total_stat : -2 ln L at the minimum, with what priors and penalties add, constants included.
     status : one of ok, at_bound (a parameter is at its limit, or in a corner of its prior), singular (the data leave a
-        direction open), not_converged, no_data (no count inside the masks), invalid_input (the statistic or its
-        derivative is not finite where the fit starts, or ends), interrupted (by Ctrl-C: the values are the best so
-        far).
+        direction open), not_converged (also a place that moves on whenever responses are looked up there), no_data (no
+        count inside the masks), invalid_input (the statistic or its derivative is not finite where the fit starts, or
+        ends), interrupted (by Ctrl-C: the values are the best so far).
     message : the status in a sentence.
     names, units : of the free parameters, (P,).
     values, errors : of the free parameters in their units, (P,); an error that does not exist is NaN.

@@ -25,7 +25,8 @@ HYBRID_EDM = 1.0
 FLAT = 1e-9
 # factor below zero at which a corner there is looked at from the left
 CORNER_STEP = 1e-9
-# part of the Hessian's diagonal that the Fisher diagonal has at least
+# part of the Hessian's diagonal that the Fisher diagonal has at least: about 1 in ordinary fits, and the square of
+# rounding where a prediction is even
 _LIFT = 1e-6
 _SECULAR_STEPS = 6
 _TINY = 1e-300

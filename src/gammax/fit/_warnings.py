@@ -52,6 +52,8 @@ _THIN_PART = 0.2
 _ANY_SIGNAL = 1e-12
 # one count alone is predicted with one, to what a fit is off its minimum
 _ONE = 1.0 - 1e-4
+# statuses of fits that did not get so far that there is something to warn of
+UNFITTED = ("no_data", "invalid_input", "interrupted")
 # how the warnings begin, one of each kind
 KINDS = _BIASED, _UNSEEN, _EMPTIED = (
     "wstat is biased",
@@ -81,7 +83,7 @@ def gauge_off(problem: Problem, theta: Array) -> tuple[Array, ...]:
 
 def find_warnings(likelihood: Likelihood, models: Models, minimum: Minimum) -> tuple[str, ...]:
     """Warnings of a minimum in words, one of each kind at most; none where the fit did not get that far."""
-    if minimum.status in ("no_data", "invalid_input", "interrupted") or over_processes(likelihood.problem.mesh):
+    if minimum.status in UNFITTED or over_processes(likelihood.problem.mesh):
         return ()
     thin, biased = find_thin(minimum.gauges)
     found = (

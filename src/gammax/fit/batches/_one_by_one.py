@@ -1,6 +1,7 @@
-"""Fits of many cubes: each has bins of its own that are merged, but sizes alike, and so one compiled program.
+"""Fits of many cubes, or of spectra of unlike shapes: cubes have merged bins of their own, but sizes alike, and so one
+compiled program.
 
-While one cube is fitted the next is made ready.
+While one member is fitted the next is made ready.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from gammax.fit._anchor import MOVES_ON
 from gammax.fit._quick import quick_options
 from gammax.fit._warnings import (
     KINDS,
+    UNFITTED,
     counts_between,
     datasets_of,
     find_thin,
@@ -35,8 +36,6 @@ from gammax.models import Models
 
 if TYPE_CHECKING:
     from gammax.fit.batches._result import FitResults
-
-_UNFITTED = ("no_data", "invalid_input", "interrupted")
 
 
 def tell(results: FitResults, stacklevel: int) -> None:
@@ -58,7 +57,7 @@ def warnings_of(
     ----------
     shape : of the chunks in which the minima `solved` were found. results : what they were judged to be.
     """
-    members, fitted = batch.members._replace(theta=solved.theta), ~np.isin(results.status, _UNFITTED)
+    members, fitted = batch.members._replace(theta=solved.theta), ~np.isin(results.status, UNFITTED)
     thin = np.flatnonzero(_may_be_thin(likelihood, members) & fitted)
     said: list[list[str]] = [[] for _ in range(len(batch))]
     for k, text in _biased(likelihood, batch, members, thin, shape):

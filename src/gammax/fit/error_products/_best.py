@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from gammax.errors import FitError, did_you_mean
+from gammax.fit._compare import MINIMA
 from gammax.fit._covariance import CurvatureReport, honest_covariance, report_curvature
 from gammax.fit._newton import run_newton
 from gammax.fit._result import FitResult
@@ -76,7 +77,7 @@ class Best:
     @property
     def is_minimum(self) -> bool:
         """Whether the statistic may be compared with the one here."""
-        return self.status in ("ok", "at_bound", "singular")
+        return self.status in MINIMA
 
     def index(self, parameter: str) -> int:
         """Number of a free parameter.
